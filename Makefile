@@ -1,0 +1,45 @@
+# Everything runs in .venv, which `make env` builds from the two lock files.
+SHELL := bash
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: run test check format env lock ui clean
+
+run: .venv/ready ## reproduce the pipeline and say what came out
+	@dvc repro
+	@python -m digitsum summary
+
+test: .venv/ready ## the whole test suite
+	@pytest
+
+check: .venv/ready ## lint and types
+	@ruff check
+	@ruff format --check
+	@mypy
+
+format: .venv/ready ## what check would complain about and a tool can mend
+	@ruff check --fix
+	@ruff format
+
+ui: .venv/ready ## the MLflow pages, on this machine only
+	@python -m digitsum ui
+
+env: .venv/ready ## the environment alone
+
+# uv itself comes from its lock by pip; compiled now, so that nobody waits for it at the first import
+.venv/ready: requirements.lock requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed; make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -m venv .venv || { echo "error: no venv in $(PYTHON); on Debian: apt install python3-venv" >&2; exit 1; }
+	@awk '/^[a-z]/ { wanted = /^uv==/ } wanted' requirements-dev.lock > .venv/uv.lock
+	@pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+	@uv pip sync --require-hashes --compile-bytecode requirements.lock requirements-dev.lock
+	@touch $@
+
+lock: .venv/ready ## resolve pyproject.toml anew
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## the environment and all that stages wrote; the DVC cache and MLflow's records stay
+	@rm -rf .venv data/raw data/processed models reports

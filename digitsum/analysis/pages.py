@@ -1,0 +1,47 @@
+"""Self-contained HTML pages and the pictures in them."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jaxtyping import UInt8
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from PIL import Image
+
+matplotlib.rcParams["svg.hashsalt"] = "digitsum"  # else the ids in an SVG differ from run to run
+TEMPLATES = Environment(
+    loader=PackageLoader("digitsum.analysis"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def render(template: str, **values: Any) -> str:
+    return TEMPLATES.get_template(template).render(**values)
+
+
+def svg(figure: Figure, alt: str) -> Markup:
+    """The figure as inline SVG that takes its text colour from the page."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    drawing = buffer.getvalue()
+    drawing = drawing[drawing.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{Markup.escape(alt)}"', 1)
+    return Markup(drawing.replace("#000000", "currentColor"))
+
+
+def png(image: UInt8[np.ndarray, "h w"]) -> str:
+    """A grey image as a data URI."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=110, metadata={"Software": None})

@@ -1,0 +1,118 @@
+"""Backbones: grey strips to feature maps. Column t of a map is centred on pixel `stride * t` of the width.
+
+To add one: a function here that takes ModelParams, its name in BACKBONES and in ModelParams.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from digitsum.errors import InputError
+from digitsum.model.params import ModelParams
+
+
+class Backbone(nn.Sequential):
+    """Layers in a row, with the channels they end in and the pixels of width to a column."""
+
+    def __init__(self, *layers: nn.Module, channels: int, stride: int):
+        super().__init__(*layers)
+        self.channels, self.stride = channels, stride
+
+
+def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
+
+
+class Block(nn.Module):
+    """A basic residual block: He et al., Deep Residual Learning for Image Recognition, 2015."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1):
+        super().__init__()
+        self.residual = nn.Sequential(
+            conv_norm(inputs, outputs, 3, stride), nn.ReLU(inplace=True), conv_norm(outputs, outputs, 3)
+        )
+        self.shortcut = nn.Identity() if (inputs, stride) == (outputs, 1) else conv_norm(inputs, outputs, 1, stride)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d i j"]:
+        return torch.relu(self.shortcut(x) + self.residual(x))
+
+
+def small(params: ModelParams) -> Backbone:
+    """For CPUs: 40 x 168 becomes 5 x 21."""
+    width = params.small_channels
+    return Backbone(
+        conv_norm(1, width, 5, 2),
+        nn.ReLU(inplace=True),
+        conv_norm(width, 2 * width, 3, 2),
+        nn.ReLU(inplace=True),
+        Block(2 * width, 4 * width, 2),
+        Block(4 * width, 4 * width),
+        channels=4 * width,
+        stride=8,
+    )
+
+
+def torchvision_resnet(name: str, params: ModelParams) -> Backbone:
+    """One of torchvision's, for grey strips: 40 x 168 becomes 2 x 21.
+
+    The last two stages keep the width, which would otherwise shrink to 6 columns, fewer than glyphs may need. The first
+    convolution is folded to grey: what it does to an image whose three channels are the strip.
+
+    Raises:
+        InputError: if pretrained weights are asked for and not to be had.
+    """
+    from torchvision import models
+
+    net = getattr(models, name)()
+    if params.pretrained:
+        net.load_state_dict(_imagenet_weights(name, params.weights_file))
+    colour = net.conv1
+    net.conv1 = nn.Conv2d(1, colour.out_channels, colour.kernel_size, colour.stride, colour.padding, bias=False)
+    net.conv1.weight = nn.Parameter(colour.weight.detach().sum(1, keepdim=True))
+    for stage in (net.layer3, net.layer4):
+        for layer in stage[0].modules():
+            if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):
+                layer.stride = (2, 1)
+    layers = [layer for layer_name, layer in net.named_children() if layer_name not in ("avgpool", "fc")]
+    return Backbone(*layers, channels=net.fc.in_features, stride=8)
+
+
+def _imagenet_weights(name: str, file: str | None) -> dict[str, Tensor]:
+    from torchvision import models
+
+    published = models.get_model_weights(name)["IMAGENET1K_V1"]
+    try:
+        if file is None:
+            return cast(dict[str, Tensor], published.get_state_dict(progress=True, check_hash=True))
+        weights = torch.load(Path(file), map_location="cpu", weights_only=True)
+        expected = getattr(models, name)().state_dict()
+        if not isinstance(weights, dict) or {key: getattr(value, "shape", None) for key, value in weights.items()} != {
+            key: value.shape for key, value in expected.items()
+        }:
+            raise InputError(f"{file}: not the state dict of torchvision's {name} (model.weights_file)")
+        return weights
+    except OSError as error:
+        if file is not None:
+            raise InputError(
+                f"{file}: cannot be read ({error.strerror}); set model.weights_file to a file of weights"
+            ) from error
+        raise InputError(
+            f"the weights of {name} cannot be downloaded ({error}); fetch {published.url} where there is a network and "
+            "set model.weights_file to the file, or set model.pretrained: false"
+        ) from error
+    except (RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise InputError(
+            f"{file or name}: not a file of torchvision's weights ({' '.join(str(error).split())[:120]})"
+        ) from error
+
+
+BACKBONES: dict[str, Callable[[ModelParams], Backbone]] = {
+    "small": small,
+    **{name: partial(torchvision_resnet, name) for name in ("resnet18", "resnet34", "resnet50")},
+}

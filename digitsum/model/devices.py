@@ -1,0 +1,53 @@
+"""Where tensors live and at which precision convolutions run."""
+
+import os
+from functools import cache
+from typing import Literal
+
+import torch
+
+from digitsum.errors import InputError
+
+
+def prepare(name: Literal["auto", "cpu", "cuda", "mps"], threads: int) -> torch.device:
+    """Picks the device and makes what runs on it repeatable, bit by bit, for the same machine and number of threads.
+
+    Raises:
+        InputError: if the device is asked for and not there.
+    """
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # read when CUDA starts; without it cuBLAS is not repeatable
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.set_num_threads(threads)
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = "cuda" if there["cuda"] else "mps" if there["mps"] else "cpu"
+    if not there[name]:
+        found = ", ".join(device for device, is_there in there.items() if is_there)
+        raise InputError(f"params.yaml: `train.device` is {name!r}, but this machine has only {found}; set it to auto")
+    return torch.device(name)
+
+
+@cache
+def has_fast_bfloat16(device: str) -> bool:
+    """Whether the hardware multiplies bfloat16 matrices itself; emulation is slower than float32."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device == "cpu":
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return False
+
+
+def describe(device: torch.device) -> dict[str, str]:
+    """What the bits of a result depend on besides code, data and params."""
+    hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    return {
+        "torch": torch.__version__,
+        "device": device.type,
+        "hardware": hardware,
+        "threads": str(torch.get_num_threads()),
+        "bfloat16": str(has_fast_bfloat16(device.type)).lower(),
+    }

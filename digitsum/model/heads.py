@@ -1,0 +1,76 @@
+"""Heads: each turns a feature map into log P(sum), and reads off the digits it believes in where it has such beliefs.
+
+A head is built of the shape of the feature map and k. Called on features it returns log P(sum, k digits) for the sums
+0..9k; `read` returns a Reading, or None. To add one: a class here, its name in HEADS and in ModelParams.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from digitsum.model.polynomials import log_sum_of_columns
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The likeliest digits, left to right, and where each is, in columns of the feature map."""
+
+    digits: Int[Tensor, "n k"]
+    columns: Int[Tensor, "n k"]
+
+
+class Head(nn.Module):
+    def __init__(self, channels: int, rows: int, columns: int, digits: int):
+        super().__init__()
+
+    def __call__(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n s"]:
+        return cast(Tensor, super().__call__(features))
+
+    def read(self, features: Float[Tensor, "n c h w"]) -> Reading | None:
+        return None
+
+
+class Direct(Head):
+    """Each sum is a class of its own."""
+
+    def __init__(self, channels: int, rows: int, columns: int, digits: int):
+        super().__init__(channels, rows, columns, digits)
+        self.classes = nn.Linear(channels, 9 * digits + 1)
+
+    def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n s"]:
+        return cast(Tensor, self.classes(features.mean((2, 3)))).log_softmax(-1)
+
+
+class Columns(Head):
+    """Each column of the feature map holds a digit or is blank; the columns that fire segment the strip."""
+
+    def __init__(self, channels: int, rows: int, columns: int, digits: int):
+        super().__init__(channels, rows, columns, digits)
+        self.digits = digits
+        self.beliefs = nn.Conv2d(channels, 11, (rows, 1))  # ten digits, then blank
+        bias = cast(Tensor, self.beliefs.bias)
+        nn.init.normal_(self.beliefs.weight, std=0.01)
+        nn.init.zeros_(bias)
+        with torch.no_grad():  # so that k columns fire at first, where there are more
+            bias[10] = math.log(10 * max(columns - digits, 0.5) / digits)
+
+    def log_beliefs(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n w 11"]:
+        return cast(Tensor, self.beliefs(features)).squeeze(2).transpose(1, 2).log_softmax(-1)
+
+    def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n s"]:
+        beliefs = self.log_beliefs(features)
+        return log_sum_of_columns(beliefs[..., 10], beliefs[..., :10], self.digits)
+
+    def read(self, features: Float[Tensor, "n c h w"]) -> Reading | None:
+        """The single likeliest configuration of exactly k firing columns."""
+        beliefs = self.log_beliefs(features)
+        likeliest, digit = beliefs[..., :10].max(-1)
+        columns = (likeliest - beliefs[..., 10]).topk(self.digits, dim=1).indices.sort(dim=1).values
+        return Reading(digit.gather(1, columns), columns)
+
+
+HEADS: dict[str, type[Head]] = {"direct": Direct, "columns": Columns}

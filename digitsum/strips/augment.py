@@ -1,0 +1,35 @@
+"""Random affine maps of whole strips."""
+
+import math
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+from torch.nn import functional
+
+
+def random_affine(
+    strips: Shaped[Tensor, "n h w"], generator: torch.Generator, rotate: float, shear: float, scale: float, shift: float
+) -> Float[Tensor, "n h w"]:
+    """Each strip under its own map, by one bilinear sampling; what comes in from outside is black.
+
+    `rotate` is in degrees, `shift` in pixels, `shear` and `scale` are ratios; each is drawn uniformly from plus or
+    minus its bound, on the device of `generator`, which is that of `strips`.
+    """
+    count, height, width = strips.shape
+    draw = torch.rand(6, count, generator=generator, device=strips.device) * 2 - 1
+    angle = draw[0] * math.radians(rotate)
+    slant = draw[1] * shear
+    x_scale, y_scale = 1 + draw[2] * scale, 1 + draw[3] * scale
+    cos, sin = angle.cos(), angle.sin()
+    # in pixels from the centre: output (x, y) to input; then in the -1..1 coordinates of affine_grid
+    aspect = height / width
+    theta = torch.stack(
+        [
+            torch.stack([cos * x_scale, (slant * cos - sin) * y_scale * aspect, draw[4] * shift * 2 / width], dim=-1),
+            torch.stack([sin * x_scale / aspect, (slant * sin + cos) * y_scale, draw[5] * shift * 2 / height], dim=-1),
+        ],
+        dim=1,
+    )
+    grid = functional.affine_grid(theta, [count, 1, height, width], align_corners=False)
+    return functional.grid_sample(strips.unsqueeze(1).float(), grid, align_corners=False).squeeze(1)

@@ -1,0 +1,88 @@
+"""Strips made of glyphs, as the original data set was made."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from digitsum.errors import InputError
+from digitsum.strips.dataset import Strips, Truth
+from digitsum.strips.glyphs import SIDE, Glyphs
+
+CHUNK = 2000  # strips composed at once: bounds the memory
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where glyphs may lie on a strip, in pixels; all ranges include both ends.
+
+    The left edge of the first glyph is drawn from `first_left`, each next one `next_left` further right, and the
+    upper edges from `top`.
+    """
+
+    digits: int
+    height: int
+    width: int
+    first_left: tuple[int, int]
+    next_left: tuple[int, int]
+    top: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            InputError: if a glyph could leave the strip.
+        """
+        right = self.first_left[1] + (self.digits - 1) * self.next_left[1] + SIDE
+        bottom = self.top[1] + SIDE
+        if right > self.width:
+            raise InputError(
+                f"params.yaml: strip.width is {self.width}, but {self.digits} digits can reach {right} px with "
+                f"preprocess.first_left {list(self.first_left)} and next_left {list(self.next_left)}"
+            )
+        if bottom > self.height:
+            raise InputError(
+                f"params.yaml: strip.height is {self.height}, but glyphs can reach {bottom} px with "
+                f"preprocess.top {list(self.top)}"
+            )
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Int[np.ndarray, "n k"], Int[np.ndarray, "n k"]]:
+        """The left and upper edges of the glyphs of `count` strips."""
+        steps = rng.integers(*self.next_left, size=(count, self.digits), endpoint=True)
+        steps[:, 0] = rng.integers(*self.first_left, size=count, endpoint=True)
+        tops = rng.integers(*self.top, size=(count, self.digits), endpoint=True)
+        return steps.cumsum(axis=1), tops
+
+
+def paste(
+    glyphs: UInt8[np.ndarray, "n k s s"],
+    lefts: Int[np.ndarray, "n k"],
+    tops: Int[np.ndarray, "n k"],
+    height: int,
+    width: int,
+) -> UInt8[np.ndarray, "n {height} {width}"]:
+    """Adds the glyphs of each strip onto black. Where they overlap, uint8 wraps around, as in the original data."""
+    count, digits, side, _ = glyphs.shape
+    strips = np.zeros((count, height, width), np.uint8)
+    row = np.arange(count)[:, None, None]
+    pixel = np.arange(side)
+    for slot in range(digits):
+        y = tops[:, slot, None, None] + pixel[:, None]
+        x = lefts[:, slot, None, None] + pixel
+        strips[row, y, x] += glyphs[:, slot]
+    return strips
+
+
+def compose(glyphs: Glyphs, layout: Layout, count: int, rng: np.random.Generator) -> tuple[Strips, Truth]:
+    """`count` strips with every digit equally likely in every place, and the truth about them."""
+    by_digit = [np.flatnonzero(glyphs.digits == digit) for digit in range(10)]
+    digits = rng.integers(10, size=(count, layout.digits))
+    chosen = np.empty_like(digits)
+    for digit, members in enumerate(by_digit):
+        chosen[digits == digit] = rng.choice(members, size=(digits == digit).sum())
+    lefts, tops = layout.draw(count, rng)
+    images = np.empty((count, layout.height, layout.width), np.uint8)
+    for start in range(0, count, CHUNK):
+        part = slice(start, start + CHUNK)
+        images[part] = paste(glyphs.images[chosen[part]], lefts[part], tops[part], layout.height, layout.width)
+    truth = Truth(digits.astype(np.uint8), lefts.astype(np.int16), tops.astype(np.int16))
+    return Strips(images, digits.sum(axis=1).astype(np.int64)), truth

@@ -1,0 +1,88 @@
+"""A part of the data as it lies on disk: strips with their sums, and apart from them what else is known."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int16, Int64, UInt8
+
+from digitsum.errors import InputError
+from digitsum.files import read_array, read_json, write_json
+
+
+@dataclass(frozen=True)
+class Strips:
+    """All that training may see."""
+
+    images: UInt8[np.ndarray, "n h w"]
+    sums: Int64[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.sums)
+
+    def write(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "strips.npy", self.images)
+        np.save(folder / "sums.npy", self.sums)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Strips":
+        """Memory-mapped.
+
+        Raises:
+            InputError: if a file is missing, damaged or does not fit the other.
+        """
+        images, sums = read_array(folder / "strips.npy"), read_array(folder / "sums.npy")
+        if images.ndim != 3 or images.dtype != np.uint8 or sums.shape != images.shape[:1] or sums.dtype != np.int64:
+            raise InputError(
+                f"{folder}: strips are {images.dtype} {images.shape} and sums {sums.dtype} {sums.shape}; "
+                "uint8 (n, height, width) and int64 (n,) expected: run dvc repro preprocess"
+            )
+        return cls(images, sums)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What composing knows beyond the sum, for diagnosis only: digits left to right, and their edges in pixels."""
+
+    digits: UInt8[np.ndarray, "n k"]
+    lefts: Int16[np.ndarray, "n k"]
+    tops: Int16[np.ndarray, "n k"]
+
+    def write(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("digits", "lefts", "tops"):
+            np.save(folder / f"{name}.npy", getattr(self, name))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Truth | None":
+        """None where the source knows nothing beyond the sum."""
+        if not folder.exists():
+            return None
+        return cls(*(read_array(folder / f"{name}.npy") for name in ("digits", "lefts", "tops")))
+
+
+@dataclass(frozen=True)
+class Description:
+    """What holds for all parts of a data set; `mean` and `std` are of the training pixels, scaled to 0..1."""
+
+    source: str
+    digits: int
+    height: int
+    width: int
+    mean: float
+    std: float
+
+    def write(self, path: Path) -> None:
+        write_json(path, self.__dict__)
+
+    @classmethod
+    def read(cls, path: Path) -> "Description":
+        """
+        Raises:
+            InputError: if the file is missing or another's.
+        """
+        try:
+            return cls(**read_json(path))
+        except TypeError as error:
+            raise InputError(f"{path}: not the description of a data set; run dvc repro preprocess") from error

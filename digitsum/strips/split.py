@@ -1,0 +1,69 @@
+"""Who is in training, validation and test."""
+
+import hashlib
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Int, Integer, UInt8
+
+Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+
+
+def split(
+    classes: Integer[np.ndarray, " n"],
+    val_fraction: float,
+    test_fraction: float,
+    rng: np.random.Generator,
+    reserved: Bool[np.ndarray, " n"] | None = None,
+) -> dict[Part, Int[np.ndarray, " _"]]:
+    """Indices of each part, stratified by class as far as rare classes allow.
+
+    If any members are `reserved`, they and only they are the test part.
+    """
+    members = np.arange(len(classes))
+    if reserved is not None and reserved.any():
+        test = reserved
+    else:
+        test = _systematic(classes, test_fraction, rng)
+    rest = members[~test]
+    val = _systematic(classes[rest], val_fraction / (1 - test_fraction), rng)
+    return {"train": rest[~val], "val": rest[val], "test": members[test]}
+
+
+def split_groups(
+    classes: Integer[np.ndarray, " n"],
+    groups: Int[np.ndarray, " n"],
+    val_fraction: float,
+    test_fraction: float,
+    rng: np.random.Generator,
+) -> dict[Part, Int[np.ndarray, " _"]]:
+    """As `split`, but all members of a group go to the same part."""
+    _, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
+    chosen = split(classes[first], val_fraction, test_fraction, rng)
+    part_of = np.empty(len(first), int)
+    for number, part in enumerate(PARTS):
+        part_of[chosen[part]] = number
+    return {part: np.flatnonzero(part_of[group_of] == number) for number, part in enumerate(PARTS)}
+
+
+def duplicates(images: UInt8[np.ndarray, "n h w"]) -> Int[np.ndarray, " n"]:
+    """A number for each image, the same exactly where images are the same, pixel by pixel."""
+    seen: dict[bytes, int] = {}
+    return np.array(
+        [seen.setdefault(hashlib.sha256(image.tobytes()).digest(), len(seen)) for image in images], dtype=np.int64
+    )
+
+
+def _systematic(
+    classes: Integer[np.ndarray, " n"], fraction: float, rng: np.random.Generator
+) -> Bool[np.ndarray, " n"]:
+    """Systematic sampling: order by class, shuffled within, and take every (1 / fraction)-th from a random start.
+
+    Every class, and every run of neighbouring classes, gives its share to within one member: no class is too rare.
+    """
+    order = np.lexsort((rng.random(len(classes)), classes))
+    ticks = np.floor((np.arange(len(classes) + 1) * fraction) + rng.random())
+    taken = np.zeros(len(classes), bool)
+    taken[order] = np.diff(ticks) > 0
+    return taken

@@ -1,0 +1,131 @@
+"""One MLflow run for each run of a stage, or nothing at all: the stages can't tell which."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from digitsum.tracking.store import connect, experiment_id
+
+SWITCH = "DIGITSUM_TRACKING"  # "off" records nothing
+
+
+class Tracker(Protocol):
+    def params(self, section: str, values: Mapping[str, Any]) -> None: ...
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None: ...
+
+    def tags(self, values: Mapping[str, str]) -> None: ...
+
+    def data(self, path: Path, context: str) -> None:
+        """A data set that the stage read, with the checksum that DVC has of it."""
+
+    def file(self, path: Path) -> None:
+        """A file or a folder of files that the stage wrote."""
+
+
+class NullTracker:
+    def params(self, section: str, values: Mapping[str, Any]) -> None:
+        pass
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        pass
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        pass
+
+    def data(self, path: Path, context: str) -> None:
+        pass
+
+    def file(self, path: Path) -> None:
+        pass
+
+
+class MlflowTracker:
+    """Writes to one run of an MLflow store."""
+
+    def __init__(self, client: Any, run_id: str):
+        self._client, self._run = client, run_id
+
+    def params(self, section: str, values: Mapping[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        flat = [Param(key, str(value)) for key, value in _flatten(section, values)]
+        self._client.log_batch(self._run, params=flat)
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._client.log_batch(self._run, metrics=[Metric(key, value, now, step) for key, value in values.items()])
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        from mlflow.entities import RunTag
+
+        self._client.log_batch(self._run, tags=[RunTag(key, value) for key, value in values.items()])
+
+    def data(self, path: Path, context: str) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(name=str(path), digest=_digest(path), source_type="local", source=f'{{"uri": "{path}"}}')
+        self._client.log_inputs(self._run, datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+
+    def file(self, path: Path) -> None:
+        self._client.log_artifact(self._run, str(path))
+
+
+@contextmanager
+def tracked(stage: str) -> Iterator[Tracker]:
+    """The tracker of one run of a stage; the run ends FINISHED, FAILED or KILLED as the block does."""
+    if os.environ.get(SWITCH) == "off":
+        yield NullTracker()
+        return
+    client = connect()
+    run_id = client.create_run(experiment_id(client), run_name=stage, tags=_origin(stage)).info.run_id
+    status = "KILLED"
+    try:
+        yield MlflowTracker(client, run_id)
+        status = "FINISHED"
+    except Exception:
+        status = "FAILED"
+        raise
+    finally:
+        client.set_terminated(run_id, status)
+
+
+def _origin(stage: str) -> dict[str, str]:
+    tags = {"mlflow.source.name": f"stages/{stage}.py", "mlflow.source.type": "LOCAL", "digitsum.stage": stage}
+    if commit := _git("rev-parse", "HEAD"):
+        tags |= {"mlflow.source.git.commit": commit, "digitsum.dirty": str(bool(_git("status", "--porcelain"))).lower()}
+    if experiment := os.environ.get("DVC_EXP_NAME"):
+        tags["digitsum.experiment"] = experiment
+    return tags
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _flatten(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(f"{prefix}.{key}", value)
+        else:
+            yield f"{prefix}.{key}", value
+
+
+def _digest(path: Path) -> str:
+    """The checksum in dvc.lock of the output `path`, at most 36 characters; "unknown" where DVC has none."""
+    lock = Path("dvc.lock")
+    if lock.exists():
+        for stage in yaml.safe_load(lock.read_text())["stages"].values():
+            for out in stage.get("outs", []):
+                if out["path"] == str(path):
+                    return str(out["md5"])
+    return "unknown"

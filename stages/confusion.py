@@ -1,0 +1,58 @@
+"""Analyses which sums are taken for which, in tables, pictures and one page."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from digitsum import stage
+from digitsum.analysis import predictions
+from digitsum.analysis.confusion import render_report, worst_mistakes, write_pictures
+from digitsum.analysis.metrics import confusion_matrix, per_sum, signed_errors
+from digitsum.analysis.params import ConfusionParams
+from digitsum.files import read_json, whole_folder, write_json, write_text
+from digitsum.params import read_params
+from digitsum.strips.dataset import Description, Strips
+from digitsum.tracking.tracker import tracked
+
+PROCESSED = Path("data/processed")
+PREDICTIONS = Path("reports/predictions.csv")
+METRICS = Path("reports/metrics.json")
+CONFUSION = Path("reports/confusion")
+REPORT = Path("reports/report.html")
+
+
+def main() -> None:
+    confusion = read_params()[ConfusionParams]
+    with tracked("confusion") as tracker:
+        tracker.params("confusion", confusion.model_dump())
+        tracker.data(PROCESSED, "testing")
+        highest = 9 * Description.read(PROCESSED / "dataset.json").digits
+        test = Strips.read(PROCESSED / "test")
+        table = predictions.read(PREDICTIONS)
+        metrics = read_json(METRICS)
+
+        sums, predicted = table["sum"].to_numpy(), table["predicted"].to_numpy()
+        matrix = confusion_matrix(sums, predicted, highest)
+        errors = signed_errors(sums, predicted)
+        every_sum = per_sum(sums, predicted, highest)
+        mistakes = worst_mistakes(table, confusion.examples)
+        strips = test.images[mistakes["strip"].to_numpy()]
+
+        with whole_folder(CONFUSION) as folder:
+            pd.DataFrame(matrix).to_csv(folder / "matrix.csv", index_label="true")
+            errors.to_csv(folder / "errors.csv", index=False)
+            every_sum.to_csv(folder / "per_sum.csv", index=False)
+            mistakes.to_csv(folder / "worst.csv", index=False)
+            # DVC counts the pairs itself, and orders sums as numbers only if they come from JSON
+            write_json(folder / "pairs.json", table[["sum", "predicted"]].to_dict("records"))
+            write_pictures(folder, matrix, errors, mistakes, strips)
+        write_text(REPORT, render_report(metrics, matrix, errors, every_sum, mistakes, strips))
+        print(f"confusion: {len(table) - int(matrix.trace()):,} mistakes analysed; see {REPORT}")
+
+        tracker.metrics({"mistakes": len(table) - int(matrix.trace())})
+        tracker.file(CONFUSION)
+        tracker.file(REPORT)
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,113 @@
+"""Splits without leakage, composes strips where glyphs arrived, and reports on the quality of the data."""
+
+from pathlib import Path
+
+import numpy as np
+
+from digitsum import stage
+from digitsum.analysis.quality import write_report
+from digitsum.errors import InputError
+from digitsum.files import whole_folder
+from digitsum.params import read_params
+from digitsum.strips import raw
+from digitsum.strips.compose import Layout, compose
+from digitsum.strips.dataset import Description, Strips, Truth
+from digitsum.strips.glyphs import Glyphs
+from digitsum.strips.params import PreprocessParams, StripParams
+from digitsum.strips.split import PARTS, Part, duplicates, split, split_groups
+from digitsum.tracking.tracker import tracked
+
+RAW = Path("data/raw")
+PROCESSED = Path("data/processed")
+REPORT = Path("reports/data")
+
+
+def main() -> None:
+    params = read_params()
+    strip, preprocess = params[StripParams], params[PreprocessParams]
+    layout = Layout(
+        strip.digits, strip.height, strip.width, preprocess.first_left, preprocess.next_left, preprocess.top
+    )
+    fractions = (preprocess.val_fraction, preprocess.test_fraction)
+    counts: dict[Part, int] = {
+        "train": preprocess.train_strips,
+        "val": preprocess.val_strips,
+        "test": preprocess.test_strips,
+    }
+    with tracked("preprocess") as tracker:
+        tracker.params("strip", strip.model_dump())
+        tracker.params("preprocess", preprocess.model_dump())
+        tracker.data(RAW, "source")
+        arrived = raw.read(RAW)
+        if isinstance(arrived.content, Glyphs):
+            parts, truths = compose_parts(arrived.content, layout, counts, fractions, preprocess.seed)
+        else:
+            parts, truths = divide_strips(arrived.content, fractions, preprocess.seed), {}
+        mean, std = pixel_statistics(parts["train"].images)
+        description = Description(arrived.source, strip.digits, strip.height, strip.width, mean, std)
+
+        with whole_folder(PROCESSED) as folder:
+            description.write(folder / "dataset.json")
+            for part in PARTS:
+                parts[part].write(folder / part)
+                if part in truths:
+                    truths[part].write(folder / part / "truth")
+        with whole_folder(REPORT) as folder:
+            quality = write_report(folder, description, parts, truths)
+        sizes = ", ".join(f"{len(parts[part]):,} {part}" for part in PARTS)
+        print(f"preprocess: {sizes} strips; see {REPORT / 'quality.html'}")
+
+        tracker.metrics(quality)
+        tracker.file(REPORT)
+
+
+def compose_parts(
+    glyphs: Glyphs, layout: Layout, counts: dict[Part, int], fractions: tuple[float, float], seed: int
+) -> tuple[dict[Part, Strips], dict[Part, Truth]]:
+    """Splits the glyphs first and then composes, so that no glyph of one part is in a strip of another.
+
+    Raises:
+        InputError: if a part would lack one of the ten digits.
+    """
+    streams = np.random.default_rng(seed).spawn(1 + len(PARTS))
+    members = split(glyphs.digits, *fractions, streams[0], glyphs.reserved)
+    parts: dict[Part, Strips] = {}
+    truths: dict[Part, Truth] = {}
+    for part, stream in zip(PARTS, streams[1:], strict=True):
+        chosen = members[part]
+        own = Glyphs(glyphs.images[chosen], glyphs.digits[chosen], glyphs.reserved[chosen])
+        if missing := set(range(10)) - set(own.digits.tolist()):
+            raise InputError(
+                f"{RAW}: too few glyphs to split: of {len(glyphs.digits)}, {part} gets {len(chosen)}, none of them a "
+                f"{min(missing)}; more glyphs are needed, or other preprocess.val_fraction and test_fraction"
+            )
+        parts[part], truths[part] = compose(own, layout, counts[part], stream)
+    return parts, truths
+
+
+def divide_strips(strips: Strips, fractions: tuple[float, float], seed: int) -> dict[Part, Strips]:
+    """Stratified by sum; strips that are the same pixel by pixel stay together.
+
+    Raises:
+        InputError: if a part would be empty.
+    """
+    members = split_groups(strips.sums, duplicates(strips.images), *fractions, np.random.default_rng(seed))
+    for part in PARTS:
+        if len(members[part]) == 0:
+            raise InputError(
+                f"{RAW}: too few strips to split: {len(strips)} leave none for {part}; more are needed, or other "
+                "preprocess.val_fraction and test_fraction"
+            )
+    return {part: Strips(strips.images[members[part]], strips.sums[members[part]]) for part in PARTS}
+
+
+def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of pixels scaled to 0..1, exact for uint8."""
+    counts = np.bincount(images.reshape(-1), minlength=256)
+    values = np.arange(256) / 255
+    mean = float(np.average(values, weights=counts))
+    return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
+
+
+if __name__ == "__main__":
+    stage.run(main)

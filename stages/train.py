@@ -1,0 +1,70 @@
+"""Trains a model on strips and their sums, and nothing else."""
+
+import csv
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import torch
+
+from digitsum import stage
+from digitsum.files import sha256, whole_file
+from digitsum.model.devices import describe, prepare
+from digitsum.model.network import SumModel
+from digitsum.model.params import ModelParams, TrainParams
+from digitsum.model.training import Epoch, fit
+from digitsum.params import read_params
+from digitsum.strips.dataset import Description, Strips
+from digitsum.tracking.tracker import tracked
+
+PROCESSED = Path("data/processed")
+MODEL = Path("models/model.safetensors")
+CURVE = Path("models/learning_curve.csv")
+
+
+def main() -> None:
+    params = read_params()
+    architecture, recipe = params[ModelParams], params[TrainParams]
+    with tracked("train") as tracker:
+        tracker.params("model", architecture.model_dump())
+        tracker.params("train", recipe.model_dump())
+        tracker.data(PROCESSED, "training")
+        device = prepare(recipe.device, recipe.threads)
+        tracker.tags(describe(device))
+        description = Description.read(PROCESSED / "dataset.json")
+        train, val = (Strips.read(PROCESSED / part) for part in ("train", "val"))
+
+        torch.manual_seed(recipe.seed)
+        model = SumModel(architecture, description)
+        size = sum(parameter.numel() for parameter in model.parameters())
+        print(f"train: {architecture.head} on {architecture.backbone}, {size:,} parameters, on {device}", flush=True)
+        curve: list[Epoch] = []
+
+        def report(epoch: Epoch, strips_per_second: float) -> None:
+            curve.append(epoch)
+            figures = {name: value for name, value in asdict(epoch).items() if name != "epoch"}
+            tracker.metrics(figures | {"strips_per_second": strips_per_second}, step=epoch.epoch)
+
+        averaged = fit(model, train, val, recipe, device, report)
+
+        trained_on = {
+            "source": description.source,
+            "strips_sha256": sha256(PROCESSED / "train" / "strips.npy"),
+            "recipe": recipe.model_dump(),
+        }
+        averaged.write(MODEL, trained_on)
+        write_curve(CURVE, curve)
+
+        tracker.metrics({"parameters": size})
+        tracker.file(MODEL)
+        tracker.file(CURVE)
+
+
+def write_curve(path: Path, curve: list[Epoch]) -> None:
+    with whole_file(path) as temporary, temporary.open("w", newline="") as file:
+        rows = csv.DictWriter(file, [field.name for field in fields(Epoch)], lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(asdict(epoch) for epoch in curve)
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,84 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from digitsum.model.params import AugmentParams, ModelParams, TrainParams
+from digitsum.params import Params, read_params
+from digitsum.strips.dataset import Description
+
+ROOT = Path(__file__).parent.parent
+torch.set_num_threads(1)
+
+TINY = {
+    "preprocess": {"train_strips": 96, "val_strips": 32, "test_strips": 40},
+    "model": {"small_channels": 4},
+    "train": {"epochs": 2, "batch_size": 16, "threads": 1},
+    "evaluate": {"threads": 1},
+}
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def given() -> dict:
+    """What params.yaml of the project says, to be changed and written."""
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+@pytest.fixture
+def project(tmp_path: Path, given: dict, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project in a folder of its own, with tiny params, as the current directory; tracking is off."""
+    for name in ("dvc.yaml", "requirements.lock", "digitsum", "stages"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, tmp_path / name)
+    (tmp_path / "data" / "external").mkdir(parents=True)
+    for section, values in TINY.items():
+        given[section].update(values)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(given))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIGITSUM_TRACKING", "off")
+    for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def change(project: Path, section: str, **values: object) -> None:
+    """Changes keys of a section of the project's params.yaml."""
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params[section].update(values)
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+@pytest.fixture
+def params() -> Params:
+    return read_params(ROOT / "params.yaml")
+
+
+@pytest.fixture
+def tiny_model_params(params: Params) -> ModelParams:
+    return params[ModelParams].model_copy(update={"small_channels": 4})
+
+
+@pytest.fixture
+def recipe(params: Params) -> TrainParams:
+    return params[TrainParams].model_copy(update={"threads": 1, "batch_size": 16, "epochs": 1})
+
+
+@pytest.fixture
+def description() -> Description:
+    return Description("digits", digits=4, height=40, width=168, mean=0.14, std=0.25)
+
+
+@pytest.fixture
+def no_augmentation() -> AugmentParams:
+    return AugmentParams(rotate=0, shear=0, scale=0, shift=0)

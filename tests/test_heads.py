@@ -1,0 +1,57 @@
+"""What holds for every head, and the reading of columns against enumeration."""
+
+import itertools
+
+import pytest
+import torch
+
+from digitsum.model.heads import HEADS, Columns
+
+CHANNELS, ROWS, WIDTH = 6, 3, 5
+
+
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("digits", [1, 2, 4])
+def test_distribution_over_all_sums(name: str, digits: int) -> None:
+    torch.manual_seed(0)
+    head = HEADS[name](CHANNELS, ROWS, WIDTH, digits)
+    probability = head(torch.randn(7, CHANNELS, ROWS, WIDTH)).exp()
+    assert probability.shape == (7, 9 * digits + 1)
+    assert (probability >= 0).all()
+    assert (probability.sum(1) <= 1 + 1e-5).all()
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_learns_a_sum_by_its_likelihood(name: str) -> None:
+    torch.manual_seed(0)
+    head = HEADS[name](CHANNELS, ROWS, WIDTH, 2)
+    features, sums = torch.randn(4, CHANNELS, ROWS, WIDTH), torch.tensor([0, 5, 11, 18])
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
+    for _ in range(300):
+        loss = torch.nn.functional.nll_loss(head(features), sums)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.3
+    assert head(features).argmax(1).tolist() == sums.tolist()
+
+
+def test_reading_is_the_likeliest_filling_with_k_digits() -> None:
+    torch.manual_seed(1)
+    head = Columns(CHANNELS, ROWS, WIDTH, digits=2)
+    features = 30 * torch.randn(6, CHANNELS, ROWS, WIDTH)
+    reading = head.read(features)
+    beliefs = head.log_beliefs(features)
+    fillings = [filling for filling in itertools.product(range(11), repeat=WIDTH) if filling.count(10) == WIDTH - 2]
+    for strip in range(6):
+        best = max(fillings, key=lambda filling: sum(beliefs[strip, range(WIDTH), filling]).item())
+        assert reading.columns[strip].tolist() == [column for column in range(WIDTH) if best[column] != 10]
+        assert reading.digits[strip].tolist() == [digit for digit in best if digit != 10]
+
+
+@pytest.mark.parametrize(("width", "digits"), [(21, 4), (84, 8), (5, 1)])
+def test_about_k_columns_fire_at_first(width: int, digits: int) -> None:
+    torch.manual_seed(0)
+    head = Columns(64, ROWS, width, digits)
+    fires = 1 - head.log_beliefs(torch.randn(50, 64, ROWS, width))[..., 10].exp()
+    assert fires.sum(1).mean().item() == pytest.approx(digits, rel=0.1)

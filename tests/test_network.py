@@ -1,0 +1,123 @@
+"""The model file rebuilds the model by itself; a file that is something else is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from digitsum.errors import InputError
+from digitsum.model.network import SumModel
+from digitsum.model.params import ModelParams
+from digitsum.strips.dataset import Description
+
+
+@pytest.fixture
+def strips(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 256, (7, 40, 168), dtype=np.uint8)
+
+
+@pytest.fixture
+def model(tiny_model_params: ModelParams, description: Description) -> SumModel:
+    torch.manual_seed(0)
+    return SumModel(tiny_model_params, description)
+
+
+@pytest.mark.parametrize("head", ["columns", "direct"])
+def test_file_round_trip(
+    tmp_path: Path, tiny_model_params: ModelParams, description: Description, strips: np.ndarray, head: str
+) -> None:
+    torch.manual_seed(0)
+    model = SumModel(tiny_model_params.model_copy(update={"head": head}), description)
+    model(torch.from_numpy(strips))  # moves the statistics of the normalisation layers
+    model.write(tmp_path / "model.safetensors", {"source": "a test"})
+    back = SumModel.read(tmp_path / "model.safetensors")
+    assert back.data == description
+    said, again = model.predict(strips), back.predict(strips)
+    assert np.array_equal(said.log_probability, again.log_probability)
+    assert (said.digits is None) == (head == "direct")
+
+
+def test_prediction_does_not_depend_on_the_batch(model: SumModel, strips: np.ndarray) -> None:
+    together, apart = model.predict(strips), model.predict(strips, batch_size=2)
+    np.testing.assert_allclose(together.log_probability, apart.log_probability, rtol=1e-4, atol=1e-5)
+    assert np.array_equal(together.digits, apart.digits)
+    np.testing.assert_allclose(np.exp(together.log_probability).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_centres_are_in_pixels_of_the_strip(model: SumModel, strips: np.ndarray) -> None:
+    centres = model.predict(strips).centres
+    assert centres.shape == (7, 4)
+    assert (np.diff(centres, axis=1) >= model.backbone.stride).all()
+    assert centres.min() >= 0
+    assert centres.max() < 168
+
+
+@pytest.mark.parametrize("backbone", ["small", "resnet18"])
+def test_column_is_centred_on_its_pixel(
+    tiny_model_params: ModelParams, description: Description, backbone: str
+) -> None:
+    """A dot moves the features of the column that it is over more than those of any other."""
+    torch.manual_seed(0)
+    model = SumModel(tiny_model_params.model_copy(update={"backbone": backbone}), description).eval()
+    dark = torch.zeros(1, 40, 168)
+    for column in (5, 10, 15):
+        dot = dark.clone()
+        dot[:, 10:30, model.backbone.stride * column] = 255
+        moved = (model.features(dot) - model.features(dark)).abs().sum((0, 1, 2))
+        weights = moved / moved.sum()
+        centre = (weights * torch.arange(len(weights))).sum().item()
+        assert abs(centre - column) < 0.5
+
+
+@pytest.mark.parametrize("digits", [1, 2, 8])
+def test_other_strips(tiny_model_params: ModelParams, description: Description, digits: int) -> None:
+    data = replace(description, digits=digits, height=33, width=42 * digits)
+    model = SumModel(tiny_model_params, data)
+    assert model(torch.zeros(2, 33, 42 * digits)).shape == (2, 9 * digits + 1)
+
+
+def test_strip_with_fewer_columns_than_digits_is_refused(
+    tiny_model_params: ModelParams, description: Description
+) -> None:
+    with pytest.raises(InputError, match=r"strip\.width 28"):
+        SumModel(tiny_model_params, replace(description, digits=8, width=28))
+
+
+def test_files_that_are_no_model_are_refused(tmp_path: Path, model: SumModel) -> None:
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(InputError, match="no such file"):
+        SumModel.read(path)
+    model.write(path, {})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="truncated, or not a model"):
+        SumModel.read(path)
+    torch.save({"weights": torch.zeros(3)}, path)
+    with pytest.raises(InputError, match="truncated, or not a model"):
+        SumModel.read(path)
+    safetensors.torch.save_file({"weights": torch.zeros(3)}, path)
+    with pytest.raises(InputError, match="not a model of digitsum"):
+        SumModel.read(path)
+
+
+def test_pretrained_weights_come_from_a_file_and_are_folded_to_grey(
+    tmp_path: Path, tiny_model_params: ModelParams, description: Description
+) -> None:
+    from torchvision.models import resnet18
+
+    torch.manual_seed(0)
+    weights = resnet18().state_dict()
+    torch.save(weights, tmp_path / "w.pth")
+    wanted = {"backbone": "resnet18", "pretrained": True, "weights_file": str(tmp_path / "w.pth")}
+    model = SumModel(tiny_model_params.model_copy(update=wanted), description)
+    assert torch.equal(model.backbone[0].weight, weights["conv1.weight"].sum(1, keepdim=True))
+    assert torch.equal(model.backbone[-1][1].conv2.weight, weights["layer4.1.conv2.weight"])
+    torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match="not the state dict"):
+        SumModel(tiny_model_params.model_copy(update=wanted), description)
+    (tmp_path / "w.pth").unlink()
+    with pytest.raises(InputError, match=r"model\.weights_file"):
+        SumModel(tiny_model_params.model_copy(update=wanted), description)

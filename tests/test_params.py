@@ -1,0 +1,74 @@
+"""params.yaml is refused in one line that names the key, what was given and what would do."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from digitsum.errors import InputError
+from digitsum.model.params import TrainParams
+from digitsum.params import SECTIONS, read_params
+
+
+def refusal(folder: Path, text: str) -> str:
+    path = folder / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as refused:
+        read_params(path)
+    assert "\n" not in str(refused.value)
+    assert str(path) in str(refused.value)
+    return str(refused.value)
+
+
+def test_the_projects_own_are_accepted(params: Any) -> None:
+    assert params[TrainParams].epochs >= 1
+    assert set(yaml.safe_load(Path(__file__).parent.with_name("params.yaml").read_text())) == set(SECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "words"),
+    [
+        ("train", "epochs", 0, ["`train.epochs` is 0", "greater than or equal to 1"]),
+        ("train", "epochs", 2.5, ["`train.epochs` is 2.5", "integer"]),
+        ("train", "learning_rate", "1e-3", ["`train.learning_rate` is '1e-3'", "write 0.001"]),
+        ("train", "learning_rate", float("nan"), ["`train.learning_rate` is nan", "finite"]),
+        ("train", "epoch", 3, ["unknown key `train.epoch`", "epochs"]),
+        (
+            "train",
+            "augment",
+            {"rotate": 5.0, "shear": 0.1, "scale": 0.1, "shift": 2.0, "flip": 1},
+            ["train.augment.flip"],
+        ),
+        ("train", "augment", {"rotate": 90, "shear": 0.1, "scale": 0.1, "shift": 2.0}, ["train.augment.rotate", "15"]),
+        ("model", "head", "sum", ["`model.head` is 'sum'", "'columns' or 'direct'"]),
+        ("model", "pretrained", True, ["section `model`", "pretrained"]),
+        ("model", "weights_file", "w.pth", ["section `model`", "weights_file"]),
+        ("strip", "digits", 9, ["`strip.digits` is 9", "8"]),
+        ("strip", "digits", True, ["`strip.digits` is True", "integer"]),
+        ("ingest", "source", "svhn", ["`ingest.source` is 'svhn'", "'digits', 'mnist' or 'npy'"]),
+        ("preprocess", "test_fraction", 0.5, ["`preprocess.test_fraction` is 0.5", "less than 0.5"]),
+        ("preprocess", "top", [12, 0], ["section `preprocess`", "top must be [low, high]"]),
+        ("preprocess", "top", [1, 2, 3], ["`preprocess.top`"]),
+        ("confusion", "examples", None, ["`confusion.examples` is None", "integer"]),
+    ],
+)
+def test_refused_values(tmp_path: Path, given: dict, section: str, key: str, value: Any, words: list[str]) -> None:
+    given[section][key] = value
+    message = refusal(tmp_path, yaml.safe_dump(given))
+    for word in words:
+        assert word in message
+
+
+def test_refused_structure(tmp_path: Path, given: dict) -> None:
+    assert "unknown section `trian`" in refusal(tmp_path, yaml.safe_dump(given | {"trian": {}}))
+    assert "`train.epochs` is missing" in refusal(
+        tmp_path, yaml.safe_dump(given | {"train": {k: v for k, v in given["train"].items() if k != "epochs"}})
+    )
+    assert "section `model` is missing" in refusal(
+        tmp_path, yaml.safe_dump({k: v for k, v in given.items() if k != "model"})
+    )
+    assert "not readable as YAML" in refusal(tmp_path, "train: [1")
+    assert "must hold the sections" in refusal(tmp_path, "")
+    with pytest.raises(InputError, match="no such file"):
+        read_params(tmp_path / "elsewhere.yaml")

@@ -1,0 +1,85 @@
+"""The whole of it as its user runs it: real dvc, real MLflow, processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import change
+from mlflow import MlflowClient
+
+
+def call(*words: str, code: int = 0, **environment: str) -> str:
+    here = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment}
+    done = subprocess.run(words, env=here, capture_output=True, text=True, check=False)
+    assert done.returncode == code, f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def repository(project: Path) -> Path:
+    call("git", "init", "-q")
+    call("git", "config", "user.email", "a@example.org")
+    call("git", "config", "user.name", "A")
+    call("dvc", "init", "-q")
+    call("dvc", "config", "core.analytics", "false")
+    (project / ".gitignore").write_text("__pycache__/\n/mlflow.db*\n/mlartifacts/\n")
+    call("git", "add", "-A")
+    call("git", "commit", "-qm", "first")
+    return project
+
+
+def test_repro_is_tracked_and_a_second_one_does_nothing(repository: Path) -> None:
+    call("dvc", "repro", DIGITSUM_TRACKING="on")
+
+    client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("digitsum")
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert runs.keys() == {"ingest", "preprocess", "train", "evaluate", "confusion"}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert runs["train"].data.params["train.epochs"] == "2"
+    assert runs["train"].data.params["train.augment.rotate"] == "5.0"
+    assert runs["train"].data.params["model.head"] == "columns"
+    history = client.get_metric_history(runs["train"].info.run_id, "val_accuracy")
+    assert [metric.step for metric in history] == [1, 2]
+    accuracy = json.loads(Path("reports/metrics.json").read_text())["accuracy"]
+    assert runs["evaluate"].data.metrics["accuracy"] == accuracy
+    lock = Path("dvc.lock").read_text()
+    for name in ("preprocess", "train", "evaluate", "confusion"):
+        (used,) = runs[name].inputs.dataset_inputs
+        assert used.dataset.digest.endswith(".dir")
+        assert used.dataset.digest in lock
+    pictures = {item.path for item in client.list_artifacts(runs["confusion"].info.run_id, "confusion")}
+    assert {"confusion/matrix.png", "confusion/worst.png"} <= pictures
+    assert runs["train"].data.tags["mlflow.source.git.commit"] == call("git", "rev-parse", "HEAD").strip()
+
+    assert "Data and pipelines are up to date" in call("dvc", "repro")
+    assert len(client.search_runs([experiment.experiment_id])) == 5
+
+    assert "accuracy" in call("dvc", "metrics", "show")
+    page = call("dvc", "plots", "show").strip().removeprefix("file://")
+    for name in ("learning curve (loss)", "confusion of sums", "reliability"):
+        assert name in Path(page).read_text()
+    assert f"accuracy  {accuracy:.2%} of 40 test sums right" in call(sys.executable, "-m", "digitsum", "summary")
+
+
+def test_bad_input_ends_in_one_line(repository: Path) -> None:
+    change(repository, "train", epochs=0)
+    said = call(sys.executable, "-m", "stages.ingest", code=1)
+    assert said == "error: params.yaml: `train.epochs` is 0; input should be greater than or equal to 1\n"
+    assert not (repository / "data" / "raw").exists()
+    said = call(sys.executable, "-m", "digitsum", "summary", code=1)
+    assert said.startswith("error: reports/metrics.json: ")
+    assert said.count("\n") == 1
+
+
+def test_failed_run_is_recorded_as_failed(repository: Path) -> None:
+    change(repository, "ingest", source="npy")
+    said = call(sys.executable, "-m", "stages.ingest", code=1, DIGITSUM_TRACKING="on")
+    assert said == "error: data/external: no data0.npy with its lab0.npy; put the data set's files there\n"
+    client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
+    (run,) = client.search_runs([client.get_experiment_by_name("digitsum").experiment_id])
+    assert run.info.status == "FAILED"

@@ -1,0 +1,158 @@
+"""dvc.yaml says what the stages import, and the stages together turn handwriting into a judged model."""
+
+import ast
+import csv
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT, change
+
+from digitsum.errors import InputError
+from stages import confusion, evaluate, ingest, preprocess, train
+
+STAGES = {"ingest": ingest, "preprocess": preprocess, "train": train, "evaluate": evaluate, "confusion": confusion}
+
+
+def imported(file: Path) -> set[Path]:
+    """The files of the project that a file imports, and those that they import."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    direct = {ROOT / f"{name.replace('.', '/')}.py" for name in names if name.startswith(("digitsum", "stages"))}
+    found = {path for path in direct if path.exists()}
+    return found.union(*(imported(path) for path in found))
+
+
+def templates(file: Path) -> set[Path]:
+    """The page templates that a file names, and those that they extend."""
+    folder = ROOT / "digitsum" / "analysis" / "templates"
+    found = {path for path in folder.iterdir() if f'"{path.name}"' in file.read_text()}
+    return found.union(*(templates(path) for path in found))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_dependencies_are_the_imports(name: str) -> None:
+    """But for tracking, which records results and cannot change them."""
+    script = ROOT / "stages" / f"{name}.py"
+    files = {path for path in imported(script) if "tracking" not in path.parts}
+    files |= {script}.union(*(templates(path) for path in files))
+    listed = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][name]["deps"]
+    of_code = {dep for dep in listed if dep.startswith(("digitsum", "stages"))}
+    assert of_code == {str(path.relative_to(ROOT)) for path in files}
+    assert "requirements.lock" in listed
+
+
+def test_nouns_know_no_verbs_and_wings_keep_their_order() -> None:
+    may_use = {"strips": {"strips"}, "model": {"strips", "model"}, "analysis": {"strips", "model", "analysis"}}
+    may_use["tracking"] = {"tracking"}
+    for wing, others in may_use.items():
+        for file in (ROOT / "digitsum" / wing).glob("*.py"):
+            for path in imported(file):
+                assert path.is_relative_to(ROOT / "digitsum")
+                assert path.parent.name in others | {"digitsum"}, f"{file.name} imports {path}"
+
+
+def run(*names: str) -> None:
+    for name in names or STAGES:
+        STAGES[name].main()
+
+
+def digests(*folders: str) -> dict[str, str]:
+    files = sorted(path for folder in folders for path in Path(folder).rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.usefixtures("project")
+def test_twice_from_scratch_gives_the_same_bytes() -> None:
+    run()
+    first = digests("data", "models", "reports")
+    for folder in ("data/raw", "data/processed", "models", "reports"):
+        shutil.rmtree(folder)
+    run()
+    assert digests("data", "models", "reports") == first
+    assert {"models/model.safetensors", "reports/predictions.csv", "reports/report.html"} <= first.keys()
+
+
+@pytest.mark.parametrize("head", ["columns", "direct"])
+def test_what_comes_out(project: Path, head: str) -> None:
+    change(project, "model", head=head)
+    run()
+    metrics = json.loads(Path("reports/metrics.json").read_text())
+    wanted = {"accuracy", "accuracy_low", "accuracy_high", "mae", "within_1", "nll", "macro_recall", "strips"}
+    assert metrics.keys() == wanted | ({"digit_accuracy"} if head == "columns" else set())
+    assert metrics["strips"] == 40
+    rows = list(csv.DictReader(Path("reports/predictions.csv").read_text().splitlines()))
+    assert sum(row["sum"] == row["predicted"] for row in rows) / 40 == pytest.approx(metrics["accuracy"])
+    assert all(sum(map(int, row["digits"].split())) == int(row["sum"]) for row in rows)
+    assert all(
+        (len(row["read"].split()), len(row["centres"].split())) == ((4, 4) if head == "columns" else (0, 0))
+        for row in rows
+    )
+    matrix = np.loadtxt("reports/confusion/matrix.csv", delimiter=",", skiprows=1, dtype=int)[:, 1:]
+    assert matrix.shape == (37, 37)
+    assert matrix.trace() / matrix.sum() == pytest.approx(metrics["accuracy"])
+    curve = list(csv.DictReader(Path("models/learning_curve.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in curve] == ["1", "2"]
+
+
+@pytest.mark.usefixtures("project")
+def test_training_never_sees_the_truth() -> None:
+    run("ingest", "preprocess", "train")
+    with_truth = digests("models")
+    for part in ("train", "val", "test"):
+        shutil.rmtree(Path("data/processed") / part / "truth")
+    run("train")
+    assert digests("models") == with_truth
+
+
+def test_the_same_strips_through_npy(project: Path) -> None:
+    """Composed strips, written out in the original data set's form and read back, go to the end."""
+    run("ingest", "preprocess")
+    for number, part in enumerate(("train", "val", "test")):
+        folder = Path("data/processed") / part
+        shutil.copy(folder / "strips.npy", f"data/external/data{number}.npy")
+        np.save(f"data/external/lab{number}.npy", np.load(folder / "sums.npy").astype(np.uint8))
+    change(project, "ingest", source="npy")
+    run()
+    quality = json.loads(Path("reports/data/quality.json").read_text())
+    assert quality["train_strips"] + quality["val_strips"] + quality["test_strips"] == 96 + 32 + 40
+    assert not list(Path("data/processed").rglob("truth"))
+    assert "digit_accuracy" not in json.loads(Path("reports/metrics.json").read_text())
+
+
+def test_other_strips(project: Path) -> None:
+    """Nothing assumes four digits, 37 sums or 40 x 168 pixels."""
+    change(project, "strip", digits=2, height=48, width=90)
+    run()
+    assert np.load("data/processed/train/strips.npy").shape == (96, 48, 90)
+    assert np.loadtxt("reports/confusion/matrix.csv", delimiter=",", skiprows=1).shape == (19, 20)
+
+
+def test_glyphs_too_few_to_split(project: Path) -> None:
+    run("ingest")
+    images, digits, reserved = (np.load(f"data/raw/{name}.npy") for name in ("images", "digits", "reserved"))
+    manifest = json.loads(Path("data/raw/manifest.json").read_text())
+    for name, array in (("images", images), ("digits", digits), ("reserved", reserved)):
+        np.save(f"data/raw/{name}.npy", array[:25])
+        manifest["sha256"][f"{name}.npy"] = hashlib.sha256(Path(f"data/raw/{name}.npy").read_bytes()).hexdigest()
+    Path("data/raw/manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="too few glyphs to split: of 25"):
+        run("preprocess")
+    assert not (project / "data" / "processed").exists()
+
+
+def test_model_of_other_strips_is_refused(project: Path) -> None:
+    run("ingest", "preprocess", "train")
+    change(project, "preprocess", seed=2)
+    run("preprocess")
+    with pytest.raises(InputError, match=r"model\.safetensors: made for strips with mean"):
+        run("evaluate")
+    assert not Path("reports/metrics.json").exists()

@@ -1,0 +1,85 @@
+"""Training goes the way it went before, stops when it must, and gives the same bits again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from digitsum.errors import InputError
+from digitsum.model.network import SumModel
+from digitsum.model.params import AugmentParams, ModelParams, TrainParams
+from digitsum.model.training import Epoch, fit
+from digitsum.strips.compose import Layout, compose
+from digitsum.strips.dataset import Description, Strips
+from digitsum.strips.glyphs import sklearn_digits
+
+# mean loss of each of 20 epochs of one batch of 16 strips; on other processors the last digits differ
+GOLDEN = [
+    5.0637, 5.0426, 5.0248, 4.9003, 4.8543, 4.6516, 4.4939, 4.2896, 4.1352, 4.0198,
+    3.9862, 3.8131, 3.7618, 3.6723, 3.6178, 3.5707, 3.5334, 3.5118, 3.5002, 3.4967,
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def strips() -> Strips:
+    layout = Layout(4, 40, 168, first_left=(0, 14), next_left=(14, 42), top=(0, 12))
+    return compose(sklearn_digits(), layout, 16, np.random.default_rng(0))[0]
+
+
+def trained(
+    strips: Strips, architecture: ModelParams, recipe: TrainParams, description: Description
+) -> tuple[SumModel, list[Epoch]]:
+    torch.manual_seed(recipe.seed)
+    model = SumModel(architecture, description)
+    curve: list[Epoch] = []
+    averaged = fit(model, strips, strips, recipe, torch.device("cpu"), lambda epoch, _: curve.append(epoch))
+    return averaged, curve
+
+
+def test_golden_loss_curve(
+    strips: Strips,
+    tiny_model_params: ModelParams,
+    recipe: TrainParams,
+    description: Description,
+    no_augmentation: AugmentParams,
+) -> None:
+    recipe = recipe.model_copy(update={"epochs": 20, "augment": no_augmentation, "learning_rate": 0.01, "seed": 1})
+    _, curve = trained(strips, tiny_model_params, recipe, description)
+    np.testing.assert_allclose([epoch.train_loss for epoch in curve], GOLDEN, rtol=0.01)
+
+
+def test_same_seed_same_bits_and_other_seed_others(
+    strips: Strips, tiny_model_params: ModelParams, recipe: TrainParams, description: Description
+) -> None:
+    def weights(seed: int) -> bytes:
+        averaged, _ = trained(strips, tiny_model_params, recipe.model_copy(update={"seed": seed}), description)
+        return b"".join(tensor.numpy().tobytes() for tensor in averaged.state_dict().values())
+
+    assert weights(1) == weights(1)
+    assert weights(1) != weights(2)
+
+
+def test_batch_larger_than_the_data_is_refused(
+    strips: Strips, tiny_model_params: ModelParams, recipe: TrainParams, description: Description
+) -> None:
+    with pytest.raises(InputError, match=r"`train\.batch_size` is 17, but there are only 16"):
+        trained(strips, tiny_model_params, recipe.model_copy(update={"batch_size": 17}), description)
+
+
+def test_loss_that_is_not_finite_stops_training(
+    strips: Strips, tiny_model_params: ModelParams, recipe: TrainParams, description: Description
+) -> None:
+    broken = Description(**{**description.__dict__, "std": 1e-45})
+    with pytest.raises(InputError, match=r"the loss is nan by step 1 of epoch 1; lower `train\.learning_rate`"):
+        trained(strips, tiny_model_params, recipe, broken)
+
+
+def test_curve_is_of_the_averaged_model(
+    strips: Strips, tiny_model_params: ModelParams, recipe: TrainParams, description: Description, tmp_path: Path
+) -> None:
+    averaged, curve = trained(strips, tiny_model_params, recipe, description)
+    averaged.write(tmp_path / "model.safetensors", {})
+    again = SumModel.read(tmp_path / "model.safetensors").predict(strips.images).log_probability
+    loss = -again[np.arange(16), strips.sums].mean()
+    assert curve[-1].val_loss == pytest.approx(loss, rel=1e-5)
