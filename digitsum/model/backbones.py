@@ -32,15 +32,14 @@ def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Seq
 class Block(nn.Module):
     """A basic residual block: He et al., Deep Residual Learning for Image Recognition, 2015."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1):
+    def __init__(self, channels: int):
         super().__init__()
         self.residual = nn.Sequential(
-            conv_norm(inputs, outputs, 3, stride), nn.ReLU(inplace=True), conv_norm(outputs, outputs, 3)
+            conv_norm(channels, channels, 3), nn.ReLU(inplace=True), conv_norm(channels, channels, 3)
         )
-        self.shortcut = nn.Identity() if (inputs, stride) == (outputs, 1) else conv_norm(inputs, outputs, 1, stride)
 
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d i j"]:
-        return torch.relu(self.shortcut(x) + self.residual(x))
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        return torch.relu(x + self.residual(x))
 
 
 def small(params: ModelParams) -> Backbone:
@@ -49,11 +48,12 @@ def small(params: ModelParams) -> Backbone:
     return Backbone(
         conv_norm(1, width, 5, 2),
         nn.ReLU(inplace=True),
-        conv_norm(width, 2 * width, 3, 2),
+        conv_norm(width, 4 * width, 3, 2),
         nn.ReLU(inplace=True),
-        Block(2 * width, 4 * width, 2),
-        Block(4 * width, 4 * width),
-        channels=4 * width,
+        conv_norm(4 * width, 8 * width, 3, 2),
+        nn.ReLU(inplace=True),
+        Block(8 * width),
+        channels=8 * width,
         stride=8,
     )
 

@@ -44,6 +44,7 @@ class TrainParams(Section):
     epochs: int = Field(ge=1, le=10_000)
     batch_size: int = Field(ge=2, le=65_536)
     learning_rate: Positive
+    other_learning_rate: Positive
     warmup: float = Field(gt=0, lt=1)
     weight_decay: NonNegative
     clip_norm: Positive

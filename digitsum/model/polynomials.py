@@ -3,6 +3,7 @@
 Products of polynomials in y are taken point by point in the Fourier domain, which needs float32 or better.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -20,7 +21,9 @@ def log_sum_of_columns(
     That is the coefficient of x^k in the product over columns t of (b_t + x sum_d p_t(d) y^d). The result sums to
     P(count = k), not to one: a model that may believe in another count pays for it in training.
     """
-    length = 1 << (9 * digits).bit_length()  # holds the sums 0..9k without wrapping around
+    length = 8 * math.ceil(
+        (9 * digits + 1) / 8
+    )  # holds the sums 0..9k without wrapping around, and is quick to transform
     fires = torch.fft.rfft(log_digits.exp(), n=length)
     spectrum: Complex[Tensor, "n f"] = _CoefficientOfProduct.apply(log_blank.exp(), fires, digits)
     probability = torch.fft.irfft(spectrum, n=length)[:, : 9 * digits + 1]
@@ -40,7 +43,8 @@ class _CoefficientOfProduct(torch.autograd.Function):
         ctx: Any, rests: Float[Tensor, "n t"], fires: Complex[Tensor, "n t f"], power: int
     ) -> Complex[Tensor, "n f"]:
         count, columns, frequencies = fires.shape
-        rest, fire = rests.t()[..., None, None], fires.transpose(0, 1).unsqueeze(2).contiguous()
+        rest = rests.t()[..., None, None].to(fires.dtype)
+        fire = fires.transpose(0, 1).unsqueeze(2).contiguous()
         products = fires.new_zeros(columns + 1, count, power + 1, frequencies)
         products[0, :, 0] = 1
         for t in range(columns):

@@ -1,4 +1,4 @@
-"""Training on sum labels alone: AdamW, a one-cycle learning rate, and an average of the weights."""
+"""Training on sum labels alone: Muon, a one-cycle learning rate, and an average of the weights."""
 
 import math
 import time
@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
 from digitsum.errors import InputError
+from digitsum.model.muon import Muon
 from digitsum.model.network import SumModel
 from digitsum.model.params import TrainParams
 from digitsum.progress import Progress
@@ -55,10 +56,17 @@ def fit(
     images, sums = (torch.from_numpy(np.array(array)).to(device) for array in (train.images, train.sums))
     steps = len(train) // recipe.batch_size
     model.to(device)
-    optimizer = torch.optim.AdamW(
-        _only_matrices_decay(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.99), fused=True
-    )
-    schedule = OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps * recipe.epochs, pct_start=recipe.warmup)
+    optimizers = _optimizers(model, recipe)
+    schedules = [
+        OneCycleLR(
+            optimizer,
+            optimizer.defaults["lr"],
+            total_steps=steps * recipe.epochs,
+            pct_start=recipe.warmup,
+            cycle_momentum=False,
+        )
+        for optimizer in optimizers
+    ]
     average = AveragedModel(model, avg_fn=_warmed_up_average(recipe.average_decay), use_buffers=True)
     averaged = cast(SumModel, average.module)
     order = torch.Generator().manual_seed(recipe.seed)
@@ -74,18 +82,19 @@ def fit(
                 strips = random_affine(images[batch], chance, **recipe.augment.model_dump())
                 log_probability = model(strips)
                 loss = nn.functional.nll_loss(log_probability, sums[batch])
-                optimizer.zero_grad()
+                model.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-                optimizer.step()
-                schedule.step()
+                for optimizer, schedule in zip(optimizers, schedules, strict=True):
+                    optimizer.step()
+                    schedule.step()
                 average.update_parameters(model)
                 tally.add(loss.detach(), log_probability.detach(), sums[batch])
                 progress.advance(len(batch), tally.figures)
             train_loss, train_accuracy = tally.means()
             strips_per_second = steps * recipe.batch_size / (time.monotonic() - start)
             val_loss, val_accuracy = judge(averaged, val)
-            row = Epoch(epoch, float(schedule.get_last_lr()[0]), train_loss, train_accuracy, val_loss, val_accuracy)
+            row = Epoch(epoch, float(schedules[0].get_last_lr()[0]), train_loss, train_accuracy, val_loss, val_accuracy)
             progress.say(
                 f"epoch {epoch}/{recipe.epochs}: loss {train_loss:.3f}, validation loss {val_loss:.3f}, "
                 f"validation accuracy {val_accuracy:.2%}, {strips_per_second:,.0f} strips/s"
@@ -101,11 +110,17 @@ def judge(model: SumModel, strips: Strips) -> tuple[float, float]:
     return float(loss), float((log_probability.argmax(1) == strips.sums).mean())
 
 
-def _only_matrices_decay(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    parameters = list(model.parameters())
+def _optimizers(model: SumModel, recipe: TrainParams) -> list[torch.optim.Optimizer]:
+    """Muon for the backbone's convolutions, AdamW for all else; only weights that multiply decay."""
+    convolutions = [weight for weight in model.backbone.parameters() if weight.ndim == 4]
+    others = [weight for weight in model.parameters() if all(weight is not other for other in convolutions)]
+    groups = [
+        {"params": [weight for weight in others if weight.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [weight for weight in others if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
     return [
-        {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": weight_decay},
-        {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
+        Muon(convolutions, lr=recipe.learning_rate, weight_decay=recipe.weight_decay),
+        torch.optim.AdamW(groups, lr=recipe.other_learning_rate, betas=(0.9, 0.99), fused=True),
     ]
 
 

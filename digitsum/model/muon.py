@@ -1,0 +1,47 @@
+"""Muon for convolutions. torch.optim.Muon takes only matrices, and computes in bfloat16, which few CPUs have."""
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+# of a quintic that sends singular values in 0..1 to about 1: Jordan et al., Muon (2024)
+QUINTIC = (3.4445, -4.7750, 2.0315)
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum whose every step is made orthogonal, so that all directions of a filter bank learn alike.
+
+    Each weight is taken as a matrix of outputs by all else. Weight decay is decoupled, as in AdamW.
+    """
+
+    def __init__(self, weights: Iterable[nn.Parameter], lr: float, momentum: float = 0.9, weight_decay: float = 0.0):
+        super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
+        for group in self.param_groups:
+            for weight in group["params"]:
+                state = self.state[weight]
+                velocity = state.setdefault("velocity", torch.zeros_like(weight))
+                velocity.lerp_(weight.grad, 1 - group["momentum"])
+                direction = weight.grad.lerp(velocity, group["momentum"]).flatten(1)
+                outputs, inputs = direction.shape
+                step = group["lr"] * max(1.0, outputs / inputs) ** 0.5
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                weight.sub_(orthogonal(direction).view_as(weight), alpha=step)
+
+
+def orthogonal(matrix: Float[Tensor, "m n"], rounds: int = 4) -> Float[Tensor, "m n"]:
+    """About U V^T of the singular value decomposition U S V^T, by Newton-Schulz iteration in float32.
+
+    Singular values come out near one, not at it; four rounds bring those above a hundredth of the largest there.
+    """
+    a, b, c = QUINTIC
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    x: Tensor = wide / (wide.norm() + 1e-7)
+    for _ in range(rounds):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x if wide is matrix else x.T
