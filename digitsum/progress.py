@@ -20,7 +20,15 @@ class Progress:
         self._done = self._unseen = 0
         self._start = self._last = time.monotonic()
         self._bar = (
-            tqdm(total=total, desc=title, unit=f" {unit}", unit_scale=True, leave=False, delay=SECONDS_BEFORE_BAR)
+            tqdm(
+                total=total,
+                desc=title,
+                unit=f" {unit}",
+                unit_scale=True,
+                leave=False,
+                mininterval=0,
+                delay=SECONDS_BEFORE_BAR,
+            )
             if sys.stderr.isatty()
             else None
         )

@@ -82,7 +82,7 @@ def test_other_strips(tiny_model_params: ModelParams, description: Description, 
 def test_strip_with_fewer_columns_than_digits_is_refused(
     tiny_model_params: ModelParams, description: Description
 ) -> None:
-    with pytest.raises(InputError, match=r"strip\.width 28"):
+    with pytest.raises(InputError, match=r"strip\.width leaves 4 columns of the feature map for 8 digits"):
         SumModel(tiny_model_params, replace(description, digits=8, width=28))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import change
 from mlflow import MlflowClient
+from test_stages import digests, run
 
 
 def call(*words: str, code: int = 0, **environment: str) -> str:
@@ -55,6 +56,10 @@ def test_repro_is_tracked_and_a_second_one_does_nothing(repository: Path) -> Non
     pictures = {item.path for item in client.list_artifacts(runs["confusion"].info.run_id, "confusion")}
     assert {"confusion/matrix.png", "confusion/worst.png"} <= pictures
     assert runs["train"].data.tags["mlflow.source.git.commit"] == call("git", "rev-parse", "HEAD").strip()
+
+    tracked = digests("data", "models", "reports")
+    run()
+    assert digests("data", "models", "reports") == tracked, "tracking changed a result"
 
     assert "Data and pipelines are up to date" in call("dvc", "repro")
     assert len(client.search_runs([experiment.experiment_id])) == 5

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from digitsum.errors import InputError
 from digitsum.model.polynomials import log_sum_of_columns
 
 
@@ -49,7 +50,16 @@ class Columns(Head):
     """Each column of the feature map holds a digit or is blank; the columns that fire segment the strip."""
 
     def __init__(self, channels: int, rows: int, columns: int, digits: int):
+        """
+        Raises:
+            InputError: if there are fewer columns than digits.
+        """
         super().__init__(channels, rows, columns, digits)
+        if columns < digits:
+            raise InputError(
+                f"params.yaml: strip.width leaves {columns} columns of the feature map for {digits} digits; "
+                "widen it, or set model.head: direct"
+            )
         self.digits = digits
         self.beliefs = nn.Conv2d(channels, 11, (rows, 1))  # ten digits, then blank
         bias = cast(Tensor, self.beliefs.bias)

@@ -35,19 +35,10 @@ class SumModel(nn.Module):
     """Maps strips, in 0..255, to log P(sum). Normalisation is part of the model."""
 
     def __init__(self, params: ModelParams, data: Description):
-        """
-        Raises:
-            InputError: if the strips are too narrow for so many digits.
-        """
         super().__init__()
         self.params, self.data = params, data
         self.backbone = BACKBONES[params.backbone](params)
         rows, columns = self._feature_size()
-        if columns < data.digits:
-            raise InputError(
-                f"params.yaml: strip.width {data.width} gives {columns} columns of {self.backbone.stride} px, "
-                f"too few for {data.digits} digits"
-            )
         self.head = HEADS[params.head](self.backbone.channels, rows, columns, data.digits)
         self.to(memory_format=torch.channels_last)
 
