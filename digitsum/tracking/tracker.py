@@ -1,10 +1,11 @@
 """One MLflow run for each run of a stage, or nothing at all: the stages can't tell which."""
 
+import getpass
 import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -100,8 +101,11 @@ def tracked(stage: str) -> Iterator[Tracker]:
 
 def _origin(stage: str) -> dict[str, str]:
     tags = {"mlflow.source.name": f"stages/{stage}.py", "mlflow.source.type": "LOCAL", "digitsum.stage": stage}
+    with suppress(OSError, KeyError):  # a user without a name, as in some containers
+        tags["mlflow.user"] = getpass.getuser()
     if commit := _git("rev-parse", "HEAD"):
-        tags |= {"mlflow.source.git.commit": commit, "digitsum.dirty": str(bool(_git("status", "--porcelain"))).lower()}
+        changed = _git("status", "--porcelain", "--", ".", ":!dvc.lock")  # dvc.lock changes as the pipeline runs
+        tags |= {"mlflow.source.git.commit": commit, "digitsum.dirty": str(bool(changed)).lower()}
     if experiment := os.environ.get("DVC_EXP_NAME"):
         tags["digitsum.experiment"] = experiment
     return tags
