@@ -5,11 +5,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from conftest import change
-from mlflow import MlflowClient
 from test_stages import digests, run
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def client_of(repository: Path) -> "MlflowClient":
+    from mlflow import MlflowClient  # takes seconds, and most workers never need it
+
+    return MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
 
 
 def call(*words: str, code: int = 0, **environment: str) -> str:
@@ -35,7 +44,7 @@ def repository(project: Path) -> Path:
 def test_repro_is_tracked_and_a_second_one_does_nothing(repository: Path) -> None:
     call("dvc", "repro", DIGITSUM_TRACKING="on")
 
-    client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
+    client = client_of(repository)
     experiment = client.get_experiment_by_name("digitsum")
     assert experiment is not None
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
@@ -85,6 +94,6 @@ def test_failed_run_is_recorded_as_failed(repository: Path) -> None:
     change(repository, "ingest", source="npy")
     said = call(sys.executable, "-m", "stages.ingest", code=1, DIGITSUM_TRACKING="on")
     assert said == "error: data/external: no data0.npy with its lab0.npy; put the data set's files there\n"
-    client = MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
+    client = client_of(repository)
     (run,) = client.search_runs([client.get_experiment_by_name("digitsum").experiment_id])
     assert run.info.status == "FAILED"
