@@ -21,14 +21,17 @@ def log_sum_of_columns(
     That is the coefficient of x^k in the product over columns t of (b_t + x sum_d p_t(d) y^d). The result sums to
     P(count = k), not to one: a model that may believe in another count pays for it in training.
     """
-    length = 8 * math.ceil(
-        (9 * digits + 1) / 8
-    )  # holds the sums 0..9k without wrapping around, and is quick to transform
+    length = _transform_length(9 * digits)
     fires = torch.fft.rfft(log_digits.exp(), n=length)
     spectrum: Complex[Tensor, "n f"] = _CoefficientOfProduct.apply(log_blank.exp(), fires, digits)
     probability = torch.fft.irfft(spectrum, n=length)[:, : 9 * digits + 1]
     log_probability: Tensor = probability.clamp_min(FLOOR).log()
     return log_probability
+
+
+def _transform_length(highest: int) -> int:
+    """Holds sums up to `highest` without wrapping around; multiples of eight are quick to transform."""
+    return 8 * math.ceil((highest + 1) / 8)
 
 
 class _CoefficientOfProduct(torch.autograd.Function):
