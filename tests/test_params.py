@@ -41,7 +41,7 @@ def test_the_projects_own_are_accepted(params: Any) -> None:
             ["train.augment.flip"],
         ),
         ("train", "augment", {"rotate": 90, "shear": 0.1, "scale": 0.1, "shift": 2.0}, ["train.augment.rotate", "15"]),
-        ("model", "head", "sum", ["`model.head` is 'sum'", "'columns' or 'direct'"]),
+        ("model", "head", "sum", ["`model.head` is 'sum'", "'multi_label' or 'direct'"]),
         ("model", "pretrained", True, ["section `model`", "pretrained"]),
         ("model", "weights_file", "w.pth", ["section `model`", "weights_file"]),
         ("strip", "digits", 9, ["`strip.digits` is 9", "8"]),

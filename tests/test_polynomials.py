@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from digitsum.model.polynomials import FLOOR, log_sum_of_columns
+from digitsum.model.polynomials import FLOOR, log_sum_of_columns, log_sum_of_set, log_sum_of_slots
 
 BLANK = 10
 
@@ -79,3 +79,38 @@ def test_sure_columns_give_a_sure_sum() -> None:
     for column, digit in ((2, 9), (7, 0), (11, 4), (20, 9)):
         log_beliefs[:, column, BLANK], log_beliefs[:, column, digit] = -40.0, 0
     torch.testing.assert_close(distribution(log_beliefs, 4)[:, 22], torch.ones(2))
+
+
+@pytest.mark.parametrize("digits", [1, 2, 4])
+def test_slots_against_enumeration(digits: int) -> None:
+    log_digits = beliefs(digits, digits)[..., :BLANK].log_softmax(-1)
+    expected = torch.zeros(2, 9 * digits + 1, dtype=torch.float64)
+    for reading in itertools.product(range(10), repeat=digits):
+        chance = sum(log_digits[:, slot, digit] for slot, digit in enumerate(reading))
+        expected[:, sum(reading)] += torch.as_tensor(chance).exp()
+    found = log_sum_of_slots(log_digits).exp()
+    torch.testing.assert_close(found, expected.clamp_min(FLOOR), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(found.sum(1), torch.ones(2, dtype=torch.float64), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("highest", [9, 36, 45])
+def test_set_against_enumeration(highest: int) -> None:
+    scores = 2 * torch.randn(2, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(highest))
+    present, absent = torch.nn.functional.logsigmoid(scores), torch.nn.functional.logsigmoid(-scores)
+    expected = torch.zeros(2, highest + 1, dtype=torch.float64)
+    for there in itertools.product([False, True], repeat=10):
+        total = sum(digit for digit in range(10) if there[digit])
+        if total <= highest:
+            expected[:, total] += torch.where(torch.tensor(there), present, absent).sum(1).exp()
+    torch.testing.assert_close(
+        log_sum_of_set(present, absent, highest).exp(), expected.clamp_min(FLOOR), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_set_cannot_hold_a_digit_twice() -> None:
+    """Sure of every digit that is there, it can give 9 + 9 only as a sum of different digits."""
+    nine_alone = torch.full((1, 10), -30.0)
+    nine_alone[0, 9] = 0
+    present = torch.nn.functional.logsigmoid(10 * nine_alone + 5)
+    absent = torch.nn.functional.logsigmoid(-10 * nine_alone - 5)
+    assert log_sum_of_set(present, absent, 36).argmax().item() == 9

@@ -13,15 +13,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from digitsum.errors import InputError
-from digitsum.model.polynomials import log_sum_of_columns
+from digitsum.model.polynomials import log_sum_of_columns, log_sum_of_set, log_sum_of_slots
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The likeliest digits, left to right, and where each is, in columns of the feature map."""
+    """The likeliest digits, left to right, and in which column of the feature map each is, where that is known."""
 
     digits: Int[Tensor, "n k"]
-    columns: Int[Tensor, "n k"]
+    columns: Int[Tensor, "n k"] | None
 
 
 class Head(nn.Module):
@@ -44,6 +44,38 @@ class Direct(Head):
 
     def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n s"]:
         return cast(Tensor, self.classes(features.mean((2, 3)))).log_softmax(-1)
+
+
+class MultiLabel(Head):
+    """Each digit is present or absent; how often it is present cannot be said."""
+
+    def __init__(self, channels: int, rows: int, columns: int, digits: int):
+        super().__init__(channels, rows, columns, digits)
+        self.highest = 9 * digits
+        self.presence = nn.Linear(channels, 10)
+
+    def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n s"]:
+        scores = cast(Tensor, self.presence(features.mean((2, 3))))
+        return log_sum_of_set(nn.functional.logsigmoid(scores), nn.functional.logsigmoid(-scores), self.highest)
+
+
+class Slots(Head):
+    """Each of k slots holds a digit; which part of the strip a slot looks at is learned."""
+
+    def __init__(self, channels: int, rows: int, columns: int, digits: int):
+        super().__init__(channels, rows, columns, digits)
+        self.digits = digits
+        self.beliefs = nn.Linear(channels * rows * columns, 10 * digits)
+
+    def log_beliefs(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k 10"]:
+        scores = cast(Tensor, self.beliefs(features.flatten(1)))
+        return scores.view(-1, self.digits, 10).log_softmax(-1)
+
+    def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n s"]:
+        return log_sum_of_slots(self.log_beliefs(features))
+
+    def read(self, features: Float[Tensor, "n c h w"]) -> Reading | None:
+        return Reading(self.log_beliefs(features).argmax(-1), columns=None)
 
 
 class Columns(Head):
@@ -83,4 +115,4 @@ class Columns(Head):
         return Reading(digit.gather(1, columns), columns)
 
 
-HEADS: dict[str, type[Head]] = {"direct": Direct, "columns": Columns}
+HEADS: dict[str, type[Head]] = {"direct": Direct, "multi_label": MultiLabel, "slots": Slots, "columns": Columns}

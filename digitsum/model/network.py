@@ -24,7 +24,7 @@ from digitsum.strips.dataset import Description
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of n strips. `centres` are in pixels from the left; None from heads that do not read digits."""
+    """What a model says of n strips. `centres` are in pixels from the left; None from heads that do not read them."""
 
     log_probability: Float[np.ndarray, "n s"]
     digits: Int[np.ndarray, "n k"] | None
@@ -72,10 +72,12 @@ class SumModel(nn.Module):
                 if (reading := self.head.read(features)) is not None:
                     readings.append(reading)
                 progress.advance(len(batch))
-        digits = torch.cat([reading.digits for reading in readings]).cpu().numpy() if readings else None
-        columns = torch.cat([reading.columns for reading in readings]).cpu().numpy() if readings else None
+        digits = [reading.digits for reading in readings]
+        centres = [reading.columns * self.backbone.stride for reading in readings if reading.columns is not None]
         return Prediction(
-            torch.cat(log_probability).numpy(), digits, None if columns is None else columns * self.backbone.stride
+            torch.cat(log_probability).numpy(),
+            torch.cat(digits).cpu().numpy() if digits else None,
+            torch.cat(centres).cpu().numpy() if centres else None,
         )
 
     def write(self, path: Path, trained_on: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 class ModelParams(Section):
     section: ClassVar[str] = "model"
-    head: Literal["columns", "direct"]
+    head: Literal["columns", "slots", "multi_label", "direct"]
     backbone: Literal["small", "resnet18", "resnet34", "resnet50"]
     small_channels: int = Field(ge=4, le=512)
     pretrained: bool

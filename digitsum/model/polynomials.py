@@ -4,11 +4,12 @@ Products of polynomials in y are taken point by point in the Fourier domain, whi
 """
 
 import math
+from functools import reduce
 from typing import Any
 
 import torch
 from jaxtyping import Complex, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 FLOOR = 1e-8  # rounding of the transform in float32; a probability below it is noise
 
@@ -27,6 +28,33 @@ def log_sum_of_columns(
     probability = torch.fft.irfft(spectrum, n=length)[:, : 9 * digits + 1]
     log_probability: Tensor = probability.clamp_min(FLOOR).log()
     return log_probability
+
+
+def log_sum_of_slots(log_digits: Float[Tensor, "n k 10"]) -> Float[Tensor, "n s"]:
+    """log P(sum = s), s in 0..9k, of k independent digits: the product over slots of sum_d p_k(d) y^d."""
+    highest = 9 * log_digits.shape[1]
+    length = _transform_length(highest)
+    spectra = torch.fft.rfft(log_digits.exp(), n=length).unbind(1)
+    probability = torch.fft.irfft(reduce(torch.mul, spectra), n=length)[:, : highest + 1]
+    log_probability: Tensor = probability.clamp_min(FLOOR).log()
+    return log_probability
+
+
+def log_sum_of_set(
+    log_present: Float[Tensor, "n 10"], log_absent: Float[Tensor, "n 10"], highest: int
+) -> Float[Tensor, "n s"]:
+    """log P(sum = s), s in 0..highest, of a set of different digits: the product over d of (1 - q_d + q_d y^d).
+
+    Multiplied out in y itself, nine sparse factors being few. What is beyond `highest` is lost.
+    """
+    present, absent = log_present.exp(), log_absent.exp()
+    probability = nn.functional.one_hot(torch.zeros_like(present[:, 0], dtype=torch.long), highest + 1).to(
+        present.dtype
+    )
+    for digit in range(1, 10):
+        raised = nn.functional.pad(probability, (digit, 0))[:, : highest + 1]
+        probability = probability * absent[:, digit, None] + raised * present[:, digit, None]
+    return probability.clamp_min(FLOOR).log()
 
 
 def _transform_length(highest: int) -> int:
