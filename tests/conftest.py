@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from digitsum.model.params import AugmentParams, ModelParams, TrainParams
+from digitsum.model.params import ModelParams, TrainParams
 from digitsum.params import Params, read_params
 from digitsum.strips.dataset import Description
 
@@ -77,8 +77,3 @@ def recipe(params: Params) -> TrainParams:
 @pytest.fixture
 def description() -> Description:
     return Description("digits", digits=4, height=40, width=168, mean=0.14, std=0.25)
-
-
-@pytest.fixture
-def no_augmentation() -> AugmentParams:
-    return AugmentParams(rotate=0, shear=0, scale=0, shift=0)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from digitsum.errors import InputError
+from digitsum.model import network
 from digitsum.model.network import SumModel
 from digitsum.model.params import AugmentParams, ModelParams, TrainParams
 from digitsum.model.training import Epoch, fit
@@ -14,10 +15,10 @@ from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description, Strips
 from digitsum.strips.glyphs import sklearn_digits
 
-# mean loss of each of 20 epochs of one batch of 16 strips; on other processors the last digits differ
+# loss of each of 20 steps on the same 16 strips; on other processors the last digits differ
 GOLDEN = [
-    5.0637, 5.0426, 5.0248, 4.9003, 4.8543, 4.6516, 4.4939, 4.2896, 4.1352, 4.0198,
-    3.9862, 3.8131, 3.7618, 3.6723, 3.6178, 3.5707, 3.5334, 3.5118, 3.5002, 3.4967,
+    5.056, 5.050, 5.029, 4.975, 4.902, 4.852, 4.833, 4.787, 4.732, 4.647,
+    4.715, 4.494, 4.572, 4.543, 4.440, 4.462, 4.404, 4.358, 4.234, 4.359,
 ]  # fmt: skip
 
 
@@ -38,13 +39,23 @@ def trained(
 
 
 def test_golden_loss_curve(
-    strips: Strips,
-    tiny_model_params: ModelParams,
-    recipe: TrainParams,
-    description: Description,
-    no_augmentation: AugmentParams,
+    strips: Strips, tiny_model_params: ModelParams, description: Description, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = recipe.model_copy(update={"epochs": 20, "augment": no_augmentation, "learning_rate": 0.01, "seed": 1})
+    monkeypatch.setattr(network, "has_fast_bfloat16", lambda _: False)  # or it would differ by more where it is fast
+    recipe = TrainParams(
+        seed=1,
+        device="cpu",
+        threads=1,
+        epochs=20,
+        batch_size=16,
+        learning_rate=0.02,
+        other_learning_rate=0.004,
+        warmup=0.2,
+        weight_decay=0.05,
+        clip_norm=1.0,
+        average_decay=0.998,
+        augment=AugmentParams(rotate=5.0, shear=0.1, scale=0.1, shift=2.0),
+    )
     _, curve = trained(strips, tiny_model_params, recipe, description)
     np.testing.assert_allclose([epoch.train_loss for epoch in curve], GOLDEN, rtol=0.01)
 
