@@ -3,7 +3,11 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# without bytecode, imports take seconds longer
 export PYTHONDONTWRITEBYTECODE :=
+# whatever other environment is active is not to be touched
+unexport VIRTUAL_ENV CONDA_PREFIX
+PORT ?= 5000
 
 .PHONY: run test check format env lock ui clean
 
@@ -24,7 +28,7 @@ format: .venv/ready ## what check would complain about and a tool can mend
 	@ruff format
 
 ui: .venv/ready ## the MLflow pages, on this machine only
-	@python -m digitsum ui
+	@python -m digitsum ui --port $(PORT)
 
 env: .venv/ready ## the environment alone
 
@@ -34,7 +38,7 @@ env: .venv/ready ## the environment alone
 	@$(PYTHON) -m venv .venv || { echo "error: no venv in $(PYTHON); on Debian: apt install python3-venv" >&2; exit 1; }
 	@awk '/^[a-z]/ { wanted = /^uv==/ } wanted' requirements-dev.lock > .venv/uv.lock
 	@pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
-	@uv pip sync --require-hashes --compile-bytecode requirements.lock requirements-dev.lock
+	@uv pip sync --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock requirements-dev.lock
 	@touch $@
 
 lock: .venv/ready ## resolve pyproject.toml anew
@@ -42,4 +46,4 @@ lock: .venv/ready ## resolve pyproject.toml anew
 	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## the environment and all that stages wrote; the DVC cache and MLflow's records stay
-	@rm -rf .venv data/raw data/processed models reports
+	@git clean -qfdX .venv data/raw data/processed models reports

@@ -15,11 +15,11 @@ def summary() -> None:
     """Says what the pipeline's last run came to."""
     try:
         metrics = json.loads(METRICS.read_text())
-    except (OSError, ValueError) as error:
+        accuracy, low, high = (metrics[name] for name in ("accuracy", "accuracy_low", "accuracy_high"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{METRICS}: no result to sum up ({error}); make run produces one") from error
-    low, high = metrics["accuracy_low"], metrics["accuracy_high"]
     print(
-        f"\naccuracy  {metrics['accuracy']:.2%} of {metrics['strips']:,} test sums right"
+        f"\naccuracy  {accuracy:.2%} of {metrics['strips']:,} test sums right"
         f" (95% interval {low:.2%} to {high:.2%})"
         "\nreport    reports/report.html, and reports/data/quality.html for the data"
         "\ncompare   make ui; or change something: dvc exp run -S train.epochs=3, then dvc exp show"
@@ -34,14 +34,14 @@ def ui(port: int) -> None:
 
     uri = tracking_uri()
     if not uri.startswith("sqlite:"):
-        print(f"The runs are on the server that MLFLOW_TRACKING_URI names: {uri}")
+        print(f"The runs are in the store that MLFLOW_TRACKING_URI names: {uri}")
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise InputError(f"port {port} is taken; python -m digitsum ui --port {port + 1}") from error
+            raise InputError(f"port {port} is taken; make ui PORT={port + 1}") from error
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # a dozen processes that only generative AI needs
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

@@ -42,9 +42,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         temporary.chmod(0o755)
         yield temporary
+        old = temporary.with_name(f"{temporary.name}.old")
         if path.exists():
-            shutil.rmtree(path)
+            os.replace(path, old)
         os.replace(temporary, path)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

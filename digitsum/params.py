@@ -1,5 +1,6 @@
 """params.yaml, typed and strict. Each section's class lives with what it governs and names its section."""
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +22,15 @@ SECTIONS = {
     "evaluate": "digitsum.analysis.params:EvaluateParams",
     "confusion": "digitsum.analysis.params:ConfusionParams",
 }
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads 5e-05 as a number, as YAML 1.2 and so DVC do, and YAML 1.1 does not."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 class Strict(BaseModel):
@@ -54,7 +64,7 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
         InputError: naming `section.key`, what was given and what would do, one line for the first fault.
     """
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+        given = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; run this from the folder that has params.yaml") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -100,15 +110,4 @@ def _one_line(section: str, kind: type[Section], error: ValidationError) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if not fault["loc"]:
         return f"section `{key}`: {message}"
-    hint = " (YAML reads this as text: write 0.001, not 1e-3)" if _looks_like_number(fault["input"]) else ""
-    return f"`{key}` is {fault['input']!r}; {message[0].lower()}{message[1:]}{hint}"
-
-
-def _looks_like_number(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
+    return f"`{key}` is {fault['input']!r}; {message[0].lower()}{message[1:]}"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from digitsum import stage
@@ -9,6 +10,7 @@ from digitsum.analysis import predictions
 from digitsum.analysis.confusion import render_report, worst_mistakes, write_pictures
 from digitsum.analysis.metrics import confusion_matrix, per_sum, signed_errors
 from digitsum.analysis.params import ConfusionParams
+from digitsum.errors import InputError
 from digitsum.files import read_json, whole_folder, write_json, write_text
 from digitsum.params import read_params
 from digitsum.strips.dataset import Description, Strips
@@ -29,6 +31,7 @@ def main() -> None:
         highest = 9 * Description.read(PROCESSED / "dataset.json").digits
         test = Strips.read(PROCESSED / "test")
         table = predictions.read(PREDICTIONS)
+        require_fit(table, test)
         metrics = read_json(METRICS)
 
         sums, predicted = table["sum"].to_numpy(), table["predicted"].to_numpy()
@@ -40,10 +43,10 @@ def main() -> None:
 
         with whole_folder(CONFUSION) as folder:
             pd.DataFrame(matrix).to_csv(folder / "matrix.csv", index_label="true")
-            errors.to_csv(folder / "errors.csv", index=False)
             every_sum.to_csv(folder / "per_sum.csv", index=False)
             mistakes.to_csv(folder / "worst.csv", index=False)
-            # DVC counts the pairs itself, and orders sums as numbers only if they come from JSON
+            # DVC counts the pairs itself, and orders numbers as such only if they come from JSON
+            write_json(folder / "errors.json", errors.to_dict("records"))
             write_json(folder / "pairs.json", table[["sum", "predicted"]].to_dict("records"))
             write_pictures(folder, matrix, errors, mistakes, strips)
         write_text(REPORT, render_report(metrics, matrix, errors, every_sum, mistakes, strips))
@@ -52,6 +55,18 @@ def main() -> None:
         tracker.metrics({"mistakes": len(table) - int(matrix.trace())})
         tracker.file(CONFUSION)
         tracker.file(REPORT)
+
+
+def require_fit(table: pd.DataFrame, test: Strips) -> None:
+    """
+    Raises:
+        InputError: if the predictions are of other strips than these.
+    """
+    if not np.array_equal(table["sum"], test.sums):
+        raise InputError(
+            f"{PREDICTIONS}: {len(table)} predictions that are not of the {len(test)} strips in {PROCESSED / 'test'}; "
+            "run dvc repro evaluate"
+        )
 
 
 if __name__ == "__main__":

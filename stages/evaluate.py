@@ -28,9 +28,11 @@ def main() -> None:
     with tracked("evaluate") as tracker:
         tracker.params("evaluate", evaluate.model_dump())
         tracker.data(PROCESSED, "testing")
-        device = prepare(evaluate.device, evaluate.threads)
+        device = prepare(evaluate.device, evaluate.threads, "evaluate.device")
         tracker.tags(describe(device))
         model = SumModel.read(MODEL).to(device)
+        tracker.params("model", model.params.model_dump())
+        tracker.params("trained_on", model.trained_on)
         require_fit(model, Description.read(PROCESSED / "dataset.json"))
         test, truth = Strips.read(PROCESSED / "test"), Truth.read(PROCESSED / "test" / "truth")
         digits = None if truth is None else truth.digits

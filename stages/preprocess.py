@@ -25,9 +25,6 @@ REPORT = Path("reports/data")
 def main() -> None:
     params = read_params()
     strip, preprocess = params[StripParams], params[PreprocessParams]
-    layout = Layout(
-        strip.digits, strip.height, strip.width, preprocess.first_left, preprocess.next_left, preprocess.top
-    )
     fractions = (preprocess.val_fraction, preprocess.test_fraction)
     counts: dict[Part, int] = {
         "train": preprocess.train_strips,
@@ -40,6 +37,7 @@ def main() -> None:
         tracker.data(RAW, "source")
         arrived = raw.read(RAW)
         if isinstance(arrived.content, Glyphs):
+            layout = Layout.of(strip, preprocess)
             parts, truths = compose_parts(arrived.content, layout, counts, fractions, preprocess.seed)
         else:
             parts, truths = divide_strips(arrived.content, fractions, preprocess.seed), {}

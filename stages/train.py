@@ -28,7 +28,7 @@ def main() -> None:
         tracker.params("model", architecture.model_dump())
         tracker.params("train", recipe.model_dump())
         tracker.data(PROCESSED, "training")
-        device = prepare(recipe.device, recipe.threads)
+        device = prepare(recipe.device, recipe.threads, "train.device")
         tracker.tags(describe(device))
         description = Description.read(PROCESSED / "dataset.json")
         train, val = (Strips.read(PROCESSED / part) for part in ("train", "val"))
@@ -46,12 +46,12 @@ def main() -> None:
 
         averaged = fit(model, train, val, recipe, device, report)
 
-        trained_on = {
+        averaged.trained_on = {
             "source": description.source,
             "strips_sha256": sha256(PROCESSED / "train" / "strips.npy"),
             "recipe": recipe.model_dump(),
         }
-        averaged.write(MODEL, trained_on)
+        averaged.write(MODEL)
         write_curve(CURVE, curve)
 
         tracker.metrics({"parameters": size})

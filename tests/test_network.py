@@ -32,9 +32,11 @@ def test_file_round_trip(
     torch.manual_seed(0)
     model = SumModel(tiny_model_params.model_copy(update={"head": head}), description)
     model(torch.from_numpy(strips))  # moves the statistics of the normalisation layers
-    model.write(tmp_path / "model.safetensors", {"source": "a test"})
+    model.trained_on = {"source": "a test"}
+    model.write(tmp_path / "model.safetensors")
     back = SumModel.read(tmp_path / "model.safetensors")
     assert back.data == description
+    assert back.trained_on == {"source": "a test"}
     said, again = model.predict(strips), back.predict(strips)
     assert np.array_equal(said.log_probability, again.log_probability)
     assert (said.digits is None) == (head == "direct")
@@ -90,7 +92,7 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path, model: SumModel) ->
     path = tmp_path / "model.safetensors"
     with pytest.raises(InputError, match="no such file"):
         SumModel.read(path)
-    model.write(path, {})
+    model.write(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="truncated, or not a model"):
@@ -117,6 +119,9 @@ def test_pretrained_weights_come_from_a_file_and_are_folded_to_grey(
     assert torch.equal(model.backbone[-1][1].conv2.weight, weights["layer4.1.conv2.weight"])
     torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "w.pth")
     with pytest.raises(InputError, match="not the state dict"):
+        SumModel(tiny_model_params.model_copy(update=wanted), description)
+    (tmp_path / "w.pth").write_text("no weights at all")
+    with pytest.raises(InputError, match=r"w\.pth: not a file of torchvision's weights"):
         SumModel(tiny_model_params.model_copy(update=wanted), description)
     (tmp_path / "w.pth").unlink()
     with pytest.raises(InputError, match=r"model\.weights_file"):

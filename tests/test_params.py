@@ -31,7 +31,7 @@ def test_the_projects_own_are_accepted(params: Any) -> None:
     [
         ("train", "epochs", 0, ["`train.epochs` is 0", "greater than or equal to 1"]),
         ("train", "epochs", 2.5, ["`train.epochs` is 2.5", "integer"]),
-        ("train", "learning_rate", "1e-3", ["`train.learning_rate` is '1e-3'", "write 0.001"]),
+        ("train", "learning_rate", "fast", ["`train.learning_rate` is 'fast'", "number"]),
         ("train", "learning_rate", float("nan"), ["`train.learning_rate` is nan", "finite"]),
         ("train", "epoch", 3, ["unknown key `train.epoch`", "epochs"]),
         (
@@ -72,3 +72,11 @@ def test_refused_structure(tmp_path: Path, given: dict) -> None:
     assert "must hold the sections" in refusal(tmp_path, "")
     with pytest.raises(InputError, match="no such file"):
         read_params(tmp_path / "elsewhere.yaml")
+
+
+@pytest.mark.parametrize("written", ["5e-05", "5E-5", "0.00005", "+5e-5", "5.0e-05"])
+def test_small_numbers_however_written(tmp_path: Path, given: dict, written: str) -> None:
+    given["train"]["weight_decay"] = "WRITTEN"
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(given).replace("WRITTEN", written))
+    assert read_params(path)[TrainParams].weight_decay == 5e-5

@@ -97,3 +97,40 @@ def test_failed_run_is_recorded_as_failed(repository: Path) -> None:
     client = client_of(repository)
     (run,) = client.search_runs([client.get_experiment_by_name("digitsum").experiment_id])
     assert run.info.status == "FAILED"
+
+
+def test_store_that_cannot_be_used_is_named(repository: Path) -> None:
+    said = call(
+        sys.executable,
+        "-m",
+        "stages.ingest",
+        code=1,
+        DIGITSUM_TRACKING="on",
+        MLFLOW_TRACKING_URI=f"sqlite:///{repository}/no/such/folder/mlflow.db",
+    )
+    last = said.splitlines()[-1]
+    assert last.startswith(f"error: sqlite:///{repository}/no/such/folder/mlflow.db: the MLflow store cannot be used")
+    assert "DIGITSUM_TRACKING=off" in last
+
+
+def test_terminated_run_is_recorded_as_killed_and_leaves_nothing(repository: Path) -> None:
+    call(sys.executable, "-m", "stages.ingest")
+    call(sys.executable, "-m", "stages.preprocess")
+    change(repository, "train", epochs=10_000)
+    train = subprocess.Popen(
+        [sys.executable, "-m", "stages.train"],
+        env={**os.environ, "DIGITSUM_TRACKING": "on"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert train.stdout is not None
+    with train.stdout as lines:
+        assert any(line.startswith("epoch 1/") for line in lines)
+        train.terminate()
+        lines.read()
+    assert train.wait() == 143
+    assert not list((repository / "models").glob("*"))
+    client = client_of(repository)
+    (run,) = client.search_runs([client.get_experiment_by_name("digitsum").experiment_id])
+    assert run.info.status == "KILLED"

@@ -35,7 +35,8 @@ def test_reserved_members_are_the_test_part(rng: np.random.Generator) -> None:
     reserved = np.arange(100) >= 80
     members = split(rng.integers(0, 10, 100), 0.2, 0.4, rng, reserved)
     assert members["test"].tolist() == list(range(80, 100))
-    assert len(members["train"]) + len(members["val"]) == 80
+    assert len(members["val"]) == 20
+    assert len(members["train"]) == 60
 
 
 @settings(max_examples=50, deadline=None)

@@ -156,3 +156,26 @@ def test_model_of_other_strips_is_refused(project: Path) -> None:
     with pytest.raises(InputError, match=r"model\.safetensors: made for strips with mean"):
         run("evaluate")
     assert not Path("reports/metrics.json").exists()
+
+
+def test_predictions_of_other_strips_are_refused(project: Path) -> None:
+    run()
+    change(project, "preprocess", test_strips=39)
+    run("preprocess")
+    with pytest.raises(InputError, match="40 predictions that are not of the 39 strips"):
+        run("confusion")
+
+
+def test_strip_too_narrow_is_refused_before_anything_is_written(project: Path) -> None:
+    change(project, "strip", digits=5)
+    with pytest.raises(InputError, match=r"strip\.width is 168, .* set it to 210 or more"):
+        run("ingest")
+    assert not (project / "data" / "raw").exists()
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+def test_device_that_is_not_there_is_refused(project: Path, name: str) -> None:
+    run("ingest", "preprocess", "train")
+    change(project, name, device="mps")  # of Apple alone
+    with pytest.raises(InputError, match=rf"`{name}\.device` is 'mps', but this machine has only cpu"):
+        run(name)

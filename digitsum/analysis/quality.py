@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64
 from matplotlib.figure import Figure
 
 from digitsum.analysis import pages
@@ -23,9 +22,10 @@ def write_report(
     """Writes quality.json, sums.csv, two pictures and quality.html into `folder`; returns the figures."""
     sums = sums_by_part(parts, highest=9 * description.digits)
     quality = measure(parts, sums)
-    chart = draw_sums(sums)
+    shares = sums / sums.sum()
+    chart = draw_sums(shares)
     write_json(folder / "quality.json", quality)
-    sums.to_csv(folder / "sums.csv", index=False)
+    shares.round(6).to_csv(folder / "sums.csv")
     pages.write_png(chart, folder / "sums.png")
     pages.write_png(draw_sheet(parts["train"]), folder / "sheet.png")
     examples = [
@@ -51,7 +51,7 @@ def measure(parts: Mapping[Part, Strips], sums: pd.DataFrame) -> dict[str, float
     labels = np.concatenate([parts[part].sums for part in PARTS])
     same = duplicates(everything)
     by_image = pd.DataFrame({"image": same, "label": labels}).groupby("image")["label"]
-    in_training = sums.loc[sums["part"] == "train", "strips"]
+    in_training = sums["train"]
     return {
         **{f"{part}_strips": len(parts[part]) for part in PARTS},
         **{f"{part}_mean_pixel": round(float(parts[part].images.mean()), 4) for part in PARTS},
@@ -64,21 +64,16 @@ def measure(parts: Mapping[Part, Strips], sums: pd.DataFrame) -> dict[str, float
 
 
 def sums_by_part(parts: Mapping[Part, Strips], highest: int) -> pd.DataFrame:
-    """One row for each sum and part: how many strips, and what share of the part."""
-
-    def counted(part: Part, labels: Int64[np.ndarray, " n"]) -> pd.DataFrame:
-        counts = np.bincount(labels, minlength=highest + 1)
-        return pd.DataFrame({"sum": range(highest + 1), "part": part, "strips": counts, "share": counts / len(labels)})
-
-    return pd.concat([counted(part, parts[part].sums) for part in PARTS], ignore_index=True).round(6)
+    """How many strips of each part have each sum: a row for each sum, a column for each part."""
+    counts = {part: np.bincount(parts[part].sums, minlength=highest + 1) for part in PARTS}
+    return pd.DataFrame(counts, index=pd.RangeIndex(highest + 1, name="sum"))
 
 
-def draw_sums(sums: pd.DataFrame) -> Figure:
+def draw_sums(shares: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(7, 2.6), layout="constrained")
     axes = figure.add_subplot()
-    for part in PARTS:
-        rows = sums[sums["part"] == part]
-        axes.plot(rows["sum"], rows["share"], label=part, marker=".")
+    for part in shares:
+        axes.plot(shares.index, shares[part], label=part, marker=".")
     axes.set(xlabel="sum", ylabel="share of strips")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)

@@ -3,6 +3,7 @@
 To add one: a function here that takes ModelParams, its name in BACKBONES and in ModelParams.
 """
 
+import pickle
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -106,7 +107,7 @@ def _imagenet_weights(name: str, file: str | None) -> dict[str, Tensor]:
             f"the weights of {name} cannot be downloaded ({error}); fetch {published.url} where there is a network and "
             "set model.weights_file to the file, or set model.pretrained: false"
         ) from error
-    except (RuntimeError, ValueError, EOFError, KeyError) as error:
+    except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise InputError(
             f"{file or name}: not a file of torchvision's weights ({' '.join(str(error).split())[:120]})"
         ) from error

@@ -9,8 +9,10 @@ import torch
 from digitsum.errors import InputError
 
 
-def prepare(name: Literal["auto", "cpu", "cuda", "mps"], threads: int) -> torch.device:
+def prepare(name: Literal["auto", "cpu", "cuda", "mps"], threads: int, key: str) -> torch.device:
     """Picks the device and makes what runs on it repeatable, bit by bit, for the same machine and number of threads.
+
+    `key` is the param that `name` comes from.
 
     Raises:
         InputError: if the device is asked for and not there.
@@ -26,7 +28,7 @@ def prepare(name: Literal["auto", "cpu", "cuda", "mps"], threads: int) -> torch.
         name = "cuda" if there["cuda"] else "mps" if there["mps"] else "cpu"
     if not there[name]:
         found = ", ".join(device for device, is_there in there.items() if is_there)
-        raise InputError(f"params.yaml: `train.device` is {name!r}, but this machine has only {found}; set it to auto")
+        raise InputError(f"params.yaml: `{key}` is {name!r}, but this machine has only {found}; set it to auto")
     return torch.device(name)
 
 

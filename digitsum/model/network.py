@@ -37,6 +37,7 @@ class SumModel(nn.Module):
     def __init__(self, params: ModelParams, data: Description):
         super().__init__()
         self.params, self.data = params, data
+        self.trained_on: dict[str, Any] = {}
         self.backbone = BACKBONES[params.backbone](params)
         rows, columns = self._feature_size()
         self.head = HEADS[params.head](self.backbone.channels, rows, columns, data.digits)
@@ -80,10 +81,10 @@ class SumModel(nn.Module):
             torch.cat(centres).cpu().numpy() if centres else None,
         )
 
-    def write(self, path: Path, trained_on: dict[str, Any]) -> None:
-        """Weights and what rebuilds the model, in one safetensors file; `trained_on` says where they came from."""
+    def write(self, path: Path) -> None:
+        """Weights, what rebuilds the model, and what it was trained on, in one safetensors file."""
         rebuilt_with = self.params.model_dump() | {"pretrained": False, "weights_file": None}
-        description = {"params": rebuilt_with, "data": asdict(self.data), "trained_on": trained_on}
+        description = {"params": rebuilt_with, "data": asdict(self.data), "trained_on": self.trained_on}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         with whole_file(path) as temporary:
             safetensors.torch.save_file(
@@ -102,6 +103,7 @@ class SumModel(nn.Module):
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
             model = cls(ModelParams.model_validate(description["params"]), Description(**description["data"]))
             model.load_state_dict(tensors)
+            model.trained_on = description["trained_on"]
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such file; dvc repro train writes it") from error
         except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:

@@ -4,13 +4,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from digitsum.errors import InputError
@@ -57,16 +58,8 @@ def fit(
     steps = len(train) // recipe.batch_size
     model.to(device)
     optimizers = _optimizers(model, recipe)
-    schedules = [
-        OneCycleLR(
-            optimizer,
-            optimizer.defaults["lr"],
-            total_steps=steps * recipe.epochs,
-            pct_start=recipe.warmup,
-            cycle_momentum=False,
-        )
-        for optimizer in optimizers
-    ]
+    rate = partial(one_cycle, steps=steps * recipe.epochs, warmup=recipe.warmup)
+    schedules = [LambdaLR(optimizer, rate) for optimizer in optimizers]
     average = AveragedModel(model, avg_fn=_warmed_up_average(recipe.average_decay), use_buffers=True)
     averaged = cast(SumModel, average.module)
     order = torch.Generator().manual_seed(recipe.seed)
@@ -101,6 +94,14 @@ def fit(
             )
             report(row, strips_per_second)
     return averaged
+
+
+def one_cycle(step: int, steps: int, warmup: float) -> float:
+    """The learning rate's share of its peak: a rise over a share `warmup` of the steps, then half a cosine to zero."""
+    rise = math.ceil(warmup * steps)
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 + 0.5 * math.cos(math.pi * (step - rise + 1) / (steps - rise + 1))
 
 
 def judge(model: SumModel, strips: Strips) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from jaxtyping import Int, UInt8
 from digitsum.errors import InputError
 from digitsum.strips.dataset import Strips, Truth
 from digitsum.strips.glyphs import SIDE, Glyphs
+from digitsum.strips.params import PreprocessParams, StripParams
 
 CHUNK = 2000  # strips composed at once: bounds the memory
 
@@ -37,13 +38,18 @@ class Layout:
         if right > self.width:
             raise InputError(
                 f"params.yaml: strip.width is {self.width}, but {self.digits} digits can reach {right} px with "
-                f"preprocess.first_left {list(self.first_left)} and next_left {list(self.next_left)}"
+                f"preprocess.first_left {list(self.first_left)} and next_left {list(self.next_left)}; "
+                f"set it to {right} or more, or narrow these"
             )
         if bottom > self.height:
             raise InputError(
                 f"params.yaml: strip.height is {self.height}, but glyphs can reach {bottom} px with "
-                f"preprocess.top {list(self.top)}"
+                f"preprocess.top {list(self.top)}; set it to {bottom} or more, or narrow that"
             )
+
+    @classmethod
+    def of(cls, strip: StripParams, preprocess: PreprocessParams) -> "Layout":
+        return cls(strip.digits, strip.height, strip.width, preprocess.first_left, preprocess.next_left, preprocess.top)
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Int[np.ndarray, "n k"], Int[np.ndarray, "n k"]]:
         """The left and upper edges of the glyphs of `count` strips."""

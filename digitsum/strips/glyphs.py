@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -50,9 +51,9 @@ def mnist(root: Path) -> Glyphs:
     try:
         train, test = (MNIST(root, train=part, download=True) for part in (True, False))
     except (OSError, RuntimeError, ValueError, AssertionError, IndexError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = shorten(str(error) or type(error).__name__, 160)
         raise InputError(
-            f"{where}: MNIST is neither readable here nor to be downloaded ({reason[:160]}); "
+            f"{where}: MNIST is neither readable here nor to be downloaded ({reason}); "
             "put its four *-ubyte files there, or set ingest.mnist_root to the folder that has MNIST/raw"
         ) from error
     images = np.concatenate([train.data.numpy(), test.data.numpy()])

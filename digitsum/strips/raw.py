@@ -95,6 +95,8 @@ def read(folder: Path) -> Raw:
         InputError: if a file is missing, or is not what the manifest says it is.
     """
     manifest = read_json(folder / "manifest.json")
+    if not isinstance(manifest, dict) or not {"source", "kind", "origin", "sha256"} <= manifest.keys():
+        raise InputError(f"{folder / 'manifest.json'}: not a manifest of raw data; run dvc repro --force ingest")
     for name, checksum in manifest["sha256"].items():
         if not (folder / name).exists() or sha256(folder / name) != checksum:
             raise InputError(
@@ -113,7 +115,7 @@ def counted(content: Glyphs | Strips) -> int:
 
 
 def _numbered(folder: Path, name: str) -> dict[int, Path]:
-    found = {file: re.fullmatch(rf"{name}(\d+)\.npy", file.name) for file in folder.glob(f"{name}*.npy")}
+    found = {file: re.fullmatch(rf"{name}(0|[1-9]\d*)\.npy", file.name) for file in folder.glob(f"{name}*.npy")}
     return {int(match[1]): file for file, match in found.items() if match}
 
 

@@ -27,7 +27,7 @@ def split(
     else:
         test = _systematic(classes, test_fraction, rng)
     rest = members[~test]
-    val = _systematic(classes[rest], val_fraction / (1 - test_fraction), rng)
+    val = _systematic(classes[rest], min(val_fraction * len(classes) / max(len(rest), 1), 0.5), rng)
     return {"train": rest[~val], "val": rest[val], "test": members[test]}
 
 

@@ -20,6 +20,8 @@ def tracking_uri() -> str:
 def connect() -> Any:
     """An MlflowClient. MLflow is imported here, since that takes seconds."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # by default a dead server holds a call for minutes
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     from mlflow import MlflowClient
 
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # else it tells how it makes its tables

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Protocol
 
 import yaml
 
-from digitsum.tracking.store import connect, experiment_id
+from digitsum.errors import InputError
+from digitsum.tracking.store import connect, experiment_id, tracking_uri
 
 SWITCH = "DIGITSUM_TRACKING"  # "off" records nothing
 
@@ -86,8 +88,7 @@ def tracked(stage: str) -> Iterator[Tracker]:
     if os.environ.get(SWITCH) == "off":
         yield NullTracker()
         return
-    client = connect()
-    run_id = client.create_run(experiment_id(client), run_name=stage, tags=_origin(stage)).info.run_id
+    client, run_id = _start(stage)
     status = "KILLED"
     try:
         yield MlflowTracker(client, run_id)
@@ -97,6 +98,23 @@ def tracked(stage: str) -> Iterator[Tracker]:
         raise
     finally:
         client.set_terminated(run_id, status)
+
+
+def _start(stage: str) -> tuple[Any, str]:
+    """
+    Raises:
+        InputError: if the store cannot be reached or written.
+    """
+    try:
+        client = connect()
+        run = client.create_run(experiment_id(client), run_name=stage, tags=_origin(stage))
+    except Exception as error:  # of MLflow, SQLAlchemy or the network: there is no common kind
+        reason = shorten(str(error), 160)
+        raise InputError(
+            f"{tracking_uri()}: the MLflow store cannot be used ({reason}); "
+            f"set MLFLOW_TRACKING_URI to another, or {SWITCH}=off"
+        ) from error
+    return client, run.info.run_id
 
 
 def _origin(stage: str) -> dict[str, str]:
@@ -112,8 +130,9 @@ def _origin(stage: str) -> dict[str, str]:
 
 
 def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+    with suppress(OSError):  # no git
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
+    return ""
 
 
 def _flatten(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
