@@ -1,4 +1,4 @@
-"""Draws docs/readings.png from the pipeline's last run: python docs/draw_readings.py"""
+"""Draws docs/readings.png from the pipeline's last run: PYTHONPATH=. python docs/draw_readings.py"""
 
 from pathlib import Path
 
