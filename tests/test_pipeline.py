@@ -99,18 +99,13 @@ def test_failed_run_is_recorded_as_failed(repository: Path) -> None:
     assert run.info.status == "FAILED"
 
 
-def test_store_that_cannot_be_used_is_named(repository: Path) -> None:
-    said = call(
-        sys.executable,
-        "-m",
-        "stages.ingest",
-        code=1,
-        DIGITSUM_TRACKING="on",
-        MLFLOW_TRACKING_URI=f"sqlite:///{repository}/no/such/folder/mlflow.db",
-    )
+def test_store_that_cannot_be_reached_is_named(repository: Path) -> None:
+    nowhere = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    said = call(sys.executable, "-m", "stages.ingest", code=1, DIGITSUM_TRACKING="on", **nowhere)
     last = said.splitlines()[-1]
-    assert last.startswith(f"error: sqlite:///{repository}/no/such/folder/mlflow.db: the MLflow store cannot be used")
-    assert "DIGITSUM_TRACKING=off" in last
+    assert last.startswith("error: http://127.0.0.1:9: the MLflow store cannot be used (")
+    assert last.endswith("set MLFLOW_TRACKING_URI to another, or DIGITSUM_TRACKING=off")
+    assert not (repository / "data" / "raw").exists()
 
 
 def test_terminated_run_is_recorded_as_killed_and_leaves_nothing(repository: Path) -> None:
