@@ -27,6 +27,7 @@ class Progress:
                 unit_scale=True,
                 leave=False,
                 mininterval=0,
+                miniters=0,
                 delay=SECONDS_BEFORE_BAR,
             )
             if sys.stderr.isatty()
