@@ -108,3 +108,16 @@ def read_array(path: Path) -> np.ndarray:
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def repository_root() -> Path:
+    """DVC runs experiments in copies that it deletes; DVC_ROOT names the real repository even there."""
+    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+
+
+def code_digest() -> str:
+    """Of all of this project's code that stages share."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

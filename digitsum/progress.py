@@ -13,15 +13,16 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Counts `total` items of a `unit`."""
+    """Counts `total` items of a `unit`, of which `done` were done before."""
 
-    def __init__(self, title: str, total: int, unit: str):
+    def __init__(self, title: str, total: int, unit: str, done: int = 0):
         self.title, self.total, self.unit = title, total, unit
-        self._done = self._unseen = 0
+        self._done, self._before, self._unseen = done, done, 0
         self._start = self._last = time.monotonic()
         self._bar = (
             tqdm(
                 total=total,
+                initial=done,
                 desc=title,
                 unit=f" {unit}",
                 unit_scale=True,
@@ -54,7 +55,7 @@ class Progress:
                 self._bar.update(self._unseen)
                 self._last, self._unseen = now, 0
         elif now - self._last >= SECONDS_BETWEEN_LINES and self._done < self.total:
-            rate = self._done / (now - self._start)
+            rate = (self._done - self._before) / (now - self._start)
             left = (self.total - self._done) / rate
             share = self._done / self.total
             self.say(f"{self.title}: {share:4.0%}  {figures()}  {rate:,.0f} {self.unit}/s  {left:.0f} s left")

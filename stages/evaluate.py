@@ -6,7 +6,7 @@ import numpy as np
 
 from digitsum import stage
 from digitsum.analysis import predictions
-from digitsum.analysis.metrics import calibration, summarise
+from digitsum.analysis.metrics import against_truth, calibration, summarise
 from digitsum.analysis.params import EvaluateParams
 from digitsum.errors import InputError
 from digitsum.files import whole_file, write_json
@@ -14,6 +14,7 @@ from digitsum.model.devices import describe, prepare
 from digitsum.model.network import SumModel
 from digitsum.params import read_params
 from digitsum.strips.dataset import Description, Strips, Truth
+from digitsum.strips.ink import pieces
 from digitsum.tracking.tracker import tracked
 
 PROCESSED = Path("data/processed")
@@ -35,14 +36,17 @@ def main() -> None:
         tracker.params("trained_on", model.trained_on)
         require_fit(model, Description.read(PROCESSED / "dataset.json"))
         test, truth = Strips.read(PROCESSED / "test"), Truth.read(PROCESSED / "test" / "truth")
-        digits = None if truth is None else truth.digits
 
         said = model.predict(test.images, evaluate.batch_size)
-        metrics = summarise(test.sums, said.log_probability, said.digits, digits)
+        digits = None if truth is None else truth.digits
         table = predictions.tabulate(test.sums, said.log_probability, said.digits, said.centres, digits)
         correct = np.asarray(table["predicted"] == table["sum"])
+        touching = np.array([len(pieces(strip)[0]) < model.data.digits for strip in test.images])
+        metrics = summarise(test.sums, said.log_probability, touching)
+        if truth is not None:
+            metrics |= against_truth(correct, truth.digits, truth.centres, said.digits, said.centres)
 
-        write_json(METRICS, metrics)
+        write_json(METRICS, {name: round(value, 6) for name, value in metrics.items()})
         predictions.write(table, PREDICTIONS)
         with whole_file(CALIBRATION) as temporary:
             calibration(table["probability"].to_numpy(), correct).to_csv(temporary, index=False)

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from digitsum import stage
-from digitsum.files import whole_folder
+from digitsum.files import repository_root, whole_folder
 from digitsum.params import read_params
 from digitsum.strips import raw
 from digitsum.strips.compose import Layout
 from digitsum.strips.params import IngestParams, PreprocessParams, StripParams
-from digitsum.tracking.store import repository_root
 from digitsum.tracking.tracker import tracked
 
 EXTERNAL = Path("data/external")

@@ -7,10 +7,12 @@ from pathlib import Path
 import torch
 
 from digitsum import stage
-from digitsum.files import sha256, whole_file
+from digitsum.files import code_digest, repository_root, sha256, whole_file
 from digitsum.model.devices import describe, prepare
 from digitsum.model.network import SumModel
+from digitsum.model.parallel import launch, workers
 from digitsum.model.params import ModelParams, TrainParams
+from digitsum.model.resume import Keeper
 from digitsum.model.training import Epoch, fit
 from digitsum.params import read_params
 from digitsum.strips.dataset import Description, Strips
@@ -19,24 +21,32 @@ from digitsum.tracking.tracker import tracked
 PROCESSED = Path("data/processed")
 MODEL = Path("models/model.safetensors")
 CURVE = Path("models/learning_curve.csv")
+UNFINISHED = Path(".digitsum/unfinished")  # beside the outs, which DVC deletes before the stage runs
 
 
 def main() -> None:
     params = read_params()
     architecture, recipe = params[ModelParams], params[TrainParams]
-    with tracked("train") as tracker:
+    launch("stages.train", recipe.processes, recipe.threads)
+    device = prepare(recipe.device, recipe.threads, "train.device")
+    with workers(device) as team, tracked("train", team.first) as tracker:
         tracker.params("model", architecture.model_dump())
         tracker.params("train", recipe.model_dump())
         tracker.data(PROCESSED, "training")
-        device = prepare(recipe.device, recipe.threads, "train.device")
-        tracker.tags(describe(device))
+        machine = describe(device) | {"processes": str(team.count)}
+        tracker.tags(machine)
         description = Description.read(PROCESSED / "dataset.json")
         train, val = (Strips.read(PROCESSED / part) for part in ("train", "val"))
 
         torch.manual_seed(recipe.seed)
-        model = SumModel(architecture, description)
+        model = SumModel(architecture, description).to(device)
         size = sum(parameter.numel() for parameter in model.parameters())
         print(f"train: {architecture.head} on {architecture.backbone}, {size:,} parameters, on {device}", flush=True)
+        sources = [PROCESSED / part / f"{name}.npy" for part in ("train", "val") for name in ("strips", "sums")]
+        sources += [Path(file) for file in (architecture.weights_file, architecture.init_from) if file]
+        data = {str(path): sha256(path) for path in sources}
+        settings = {"model": architecture.model_dump(), "train": recipe.model_dump(), "data": asdict(description)}
+        keeper = Keeper(repository_root() / UNFINISHED, {"files": data, "code": code_digest(), **settings, **machine})
         curve: list[Epoch] = []
 
         def report(epoch: Epoch, strips_per_second: float) -> None:
@@ -44,15 +54,13 @@ def main() -> None:
             figures = {name: value for name, value in asdict(epoch).items() if name != "epoch"}
             tracker.metrics(figures | {"strips_per_second": strips_per_second}, step=epoch.epoch)
 
-        averaged = fit(model, train, val, recipe, device, report)
+        averaged = fit(model, train, val, recipe, report, keeper, team)
 
-        averaged.trained_on = {
-            "source": description.source,
-            "strips_sha256": sha256(PROCESSED / "train" / "strips.npy"),
-            "recipe": recipe.model_dump(),
-        }
-        averaged.write(MODEL)
-        write_curve(CURVE, curve)
+        if team.first:
+            averaged.trained_on = {"source": description.source, "files": data, "recipe": recipe.model_dump()}
+            averaged.write(MODEL)
+            write_curve(CURVE, curve)
+            keeper.forget()
 
         tracker.metrics({"parameters": size})
         tracker.file(MODEL)

@@ -41,7 +41,8 @@ def project(tmp_path: Path, given: dict, monkeypatch: pytest.MonkeyPatch) -> Pat
             shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, tmp_path / name)
-    (tmp_path / "data" / "external").mkdir(parents=True)
+    for name in ("external", "initial"):
+        (tmp_path / "data" / name).mkdir(parents=True)
     for section, values in TINY.items():
         given[section].update(values)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(given))

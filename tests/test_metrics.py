@@ -21,24 +21,50 @@ def test_wilson_interval_solves_its_equation(pair: tuple[int, int]) -> None:
             assert abs(hits / count - end) == pytest.approx(1.959964 * np.sqrt(end * (1 - end) / count), abs=1e-7)
 
 
+SUMS = np.array([0, 1, 2, 2])
+LOG_PROBABILITY = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]]))
+
+
 def test_summary_of_a_known_case() -> None:
-    log_probability = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]]))
-    read, digits = np.array([[1, 2], [3, 4], [5, 6], [7, 8]]), np.array([[1, 2], [4, 3], [5, 6], [7, 0]])
-    found = metrics.summarise(np.array([0, 1, 2, 2]), log_probability, read, digits)
     low, high = metrics.wilson(3, 4)
     expected = {
         "accuracy": 0.75,
         "accuracy_low": low,
         "accuracy_high": high,
+        "strips_touching": 2,
+        "accuracy_touching": 0.5,
         "mae": 0.5,
         "within_1": 0.75,
         "nll": -np.log([0.7, 0.6, 0.2, 0.6]).mean(),
         "macro_recall": (1 + 1 + 0.5) / 3,
         "strips": 4,
-        "digit_accuracy": 5 / 8,
     }
+    found = metrics.summarise(SUMS, LOG_PROBABILITY, np.array([True, False, True, False]))
     assert found == {name: pytest.approx(value, abs=1e-6) for name, value in expected.items()}
-    assert "digit_accuracy" not in metrics.summarise(np.array([0, 1, 2, 2]), log_probability, None, digits)
+    without = metrics.summarise(SUMS, LOG_PROBABILITY, np.zeros(4, bool))
+    assert without["strips_touching"] == 0
+    assert "accuracy_touching" not in without
+
+
+def test_readings_against_a_known_truth() -> None:
+    digits, centres = np.array([[1, 2], [4, 3], [5, 5], [7, 0]]), np.array([[20, 50]] * 4)
+    read = np.array([[1, 2], [3, 4], [5, 5], [7, 8]])
+    correct = np.array([True, True, False, False])
+    expected = {
+        "strips_repeated": 1,
+        "accuracy_repeated": 0.0,
+        "digit_accuracy": 5 / 8,
+        "reading_accuracy": 2 / 4,
+        "order_accuracy": 2 / 3,  # of the three with the right digits
+        "localisation_error": 2.5,
+    }
+    assert metrics.against_truth(correct, digits, centres, read, centres + np.array([1, -4])) == expected
+    assert metrics.against_truth(correct, digits, centres, None, None).keys() == {
+        "strips_repeated",
+        "accuracy_repeated",
+    }
+    assert "localisation_error" not in metrics.against_truth(correct, digits, centres, read, None)
+    assert "order_accuracy" not in metrics.against_truth(correct, digits, centres, 9 - read, None)
 
 
 @settings(max_examples=50, deadline=None)

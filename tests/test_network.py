@@ -126,3 +126,71 @@ def test_pretrained_weights_come_from_a_file_and_are_folded_to_grey(
     (tmp_path / "w.pth").unlink()
     with pytest.raises(InputError, match=r"model\.weights_file"):
         SumModel(tiny_model_params.model_copy(update=wanted), description)
+
+
+@pytest.mark.parametrize("shifts", [(0,), (-3, 0, 3)])
+def test_probabilities_are_means_over_shifts(model: SumModel, strips: np.ndarray, shifts: tuple[int, ...]) -> None:
+    def moved(shift: int) -> np.ndarray:
+        canvas = np.zeros_like(strips)
+        target, source = slice(max(shift, 0), 168 + min(shift, 0)), slice(max(-shift, 0), 168 - max(shift, 0))
+        canvas[:, :, target] = strips[:, :, source]
+        return np.exp(model.predict(canvas, shifts=(0,)).log_probability)
+
+    said = model.predict(strips, shifts=shifts)
+    np.testing.assert_allclose(
+        np.exp(said.log_probability), np.mean([moved(shift) for shift in shifts], axis=0), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_places_do_not_move_with_the_shift(model: SumModel, strips: np.ndarray) -> None:
+    still, moved = (model.predict(strips[:, :, :], shifts=(shift,)).centres for shift in (0, 8))
+    inside = slice(1, -1)  # what is at the edge changes
+    assert np.median(np.abs(still[:, inside] - moved[:, inside])) == 0
+
+
+def test_offset_moves_centres_and_travels_with_the_file(model: SumModel, strips: np.ndarray, tmp_path: Path) -> None:
+    before = model.predict(strips).centres
+    model.offset.fill_(5)
+    model.write(tmp_path / "model.safetensors")
+    after = SumModel.read(tmp_path / "model.safetensors").predict(strips).centres
+    assert np.array_equal(after, (before + 5).clip(0, 167))
+
+
+def test_backbone_starts_from_another_models(
+    tmp_path: Path, model: SumModel, tiny_model_params: ModelParams, description: Description
+) -> None:
+    file = tmp_path / "other.safetensors"
+    model.write(file)
+    wanted = {"init_from": str(file), "head": "slots"}
+    torch.manual_seed(5)
+    other = SumModel(tiny_model_params.model_copy(update=wanted), replace(description, digits=2, mean=0.3))
+    for name, weight in other.backbone.state_dict().items():
+        assert torch.equal(weight, model.backbone.state_dict()[name])
+    other.write(tmp_path / "again.safetensors")
+    file.unlink()
+    SumModel.read(tmp_path / "again.safetensors")  # does not need the file it started from
+    with pytest.raises(InputError, match=r"other\.safetensors: no such file"):
+        SumModel(tiny_model_params.model_copy(update=wanted), description)
+    model.write(file)
+    with pytest.raises(InputError, match=r"has small_channels 4, but `model\.small_channels` is 6"):
+        SumModel(tiny_model_params.model_copy(update={"init_from": str(file), "small_channels": 6}), description)
+
+
+def test_columns_read_strips_of_other_counts_and_widths(model: SumModel, strips: np.ndarray) -> None:
+    wide = np.concatenate([strips, strips], axis=2)
+    other = model.for_strips(8, 336)
+    said = other.predict(wide)
+    assert said.log_probability.shape == (7, 73)
+    assert said.digits.shape == said.centres.shape == (7, 8)
+    counts = other.predict_count(wide, 42)
+    np.testing.assert_allclose(np.exp(counts).sum(axis=1), 1, rtol=1e-4)
+    for count in (3, 8):  # the probability of a count is what is left of the sums
+        left = np.exp(model.for_strips(count, 336).eval()(torch.from_numpy(wide)).detach().numpy()).sum(axis=1)
+        np.testing.assert_allclose(np.exp(counts[:, count]), left, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["direct", "slots"])
+def test_other_heads_read_one_count_alone(tiny_model_params: ModelParams, description: Description, head: str) -> None:
+    model = SumModel(tiny_model_params.model_copy(update={"head": head}), description)
+    with pytest.raises(InputError, match=f"the head {head} is made for 4 digits on 168 pixels alone"):
+        model.for_strips(5, 210)

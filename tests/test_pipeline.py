@@ -108,24 +108,59 @@ def test_store_that_cannot_be_reached_is_named(repository: Path) -> None:
     assert not (repository / "data" / "raw").exists()
 
 
-def test_terminated_run_is_recorded_as_killed_and_leaves_nothing(repository: Path) -> None:
-    call(sys.executable, "-m", "stages.ingest")
-    call(sys.executable, "-m", "stages.preprocess")
+def start(*words: str, **environment: str) -> subprocess.Popen[str]:
+    here = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment}
+    return subprocess.Popen(words, env=here, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def wait_for(process: subprocess.Popen[str], beginning: str) -> list[str]:
+    """The lines up to the first with this beginning."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith(beginning):
+            return lines
+    raise AssertionError(f"no line begins with {beginning!r}:\n{''.join(lines)}")
+
+
+def test_terminated_run_is_recorded_as_killed_and_keeps_its_state_alone(repository: Path) -> None:
+    run("ingest", "preprocess")
     change(repository, "train", epochs=10_000)
-    train = subprocess.Popen(
-        [sys.executable, "-m", "stages.train"],
-        env={**os.environ, "DIGITSUM_TRACKING": "on"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert train.stdout is not None
-    with train.stdout as lines:
-        assert any(line.startswith("epoch 1/") for line in lines)
+    with start(sys.executable, "-m", "stages.train", DIGITSUM_TRACKING="on") as train:
+        wait_for(train, "epoch 1/")
         train.terminate()
-        lines.read()
-    assert train.wait() == 143
+    assert train.returncode == 143
     assert not list((repository / "models").glob("*"))
+    assert len(list((repository / ".digitsum" / "unfinished").iterdir())) == 1
     client = client_of(repository)
-    (run,) = client.search_runs([client.get_experiment_by_name("digitsum").experiment_id])
-    assert run.info.status == "KILLED"
+    (record,) = client.search_runs([client.get_experiment_by_name("digitsum").experiment_id])
+    assert record.info.status == "KILLED"
+
+
+def test_killed_training_goes_on_to_the_same_bits(repository: Path) -> None:
+    run("ingest", "preprocess")
+    change(repository, "train", epochs=8)
+    train = (sys.executable, "-m", "stages.train")
+    call(*train)
+    never_killed = digests("models")
+    assert not list((repository / ".digitsum" / "unfinished").iterdir())
+    for epoch in (2, 5):
+        with start(*train) as process:
+            said = wait_for(process, f"epoch {epoch}/")
+            process.kill()
+        assert any("going on after step" in line for line in said) == (epoch > 2)
+    assert "going on after step" in call(*train)
+    assert digests("models") == never_killed
+    change(repository, "train", seed=7)
+    assert "going on" not in call(*train)
+
+
+def test_killing_dvc_ends_its_stage(repository: Path) -> None:
+    change(repository, "train", epochs=10_000)
+    with start("dvc", "repro", "train") as dvc:
+        wait_for(dvc, "epoch 1/")
+        dvc.kill()
+        assert dvc.stdout is not None
+        dvc.stdout.read()  # ends when the last process that writes to it has
+    assert not list((repository / "models").glob("*"))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from digitsum.model.polynomials import FLOOR, log_sum_of_columns, log_sum_of_set, log_sum_of_slots
+from digitsum.model.polynomials import FLOOR, log_count_of_columns, log_sum_of_columns, log_sum_of_set, log_sum_of_slots
 
 BLANK = 10
 
@@ -40,6 +40,20 @@ def test_columns_against_enumeration(columns: int, digits: int) -> None:
     log_beliefs = beliefs(columns, columns)
     expected = enumerated(log_beliefs, digits).clamp_min(FLOOR)
     torch.testing.assert_close(distribution(log_beliefs, digits), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("columns", "highest"), [(1, 1), (4, 4), (5, 3), (6, 9)])
+def test_counts_against_enumeration(columns: int, highest: int) -> None:
+    log_blank = beliefs(columns, columns)[..., BLANK]
+    blank = log_blank.exp()
+    expected = torch.zeros(2, highest + 1, dtype=torch.float64)
+    for fires in itertools.product((False, True), repeat=columns):
+        chance = torch.stack([1 - blank[:, t] if fire else blank[:, t] for t, fire in enumerate(fires)]).prod(0)
+        if sum(fires) <= highest:
+            expected[:, sum(fires)] += chance
+    torch.testing.assert_close(
+        log_count_of_columns(log_blank, highest).exp(), expected.clamp_min(FLOOR), rtol=1e-9, atol=0
+    )
 
 
 @settings(max_examples=25, deadline=None)

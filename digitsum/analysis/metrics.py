@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Bool, Float, Int, Integer
 from scipy.stats import binomtest
 from sklearn.metrics import mean_absolute_error, precision_recall_fscore_support, recall_score
 
@@ -14,28 +14,55 @@ def wilson(hits: int, count: int, confidence: float = 0.95) -> tuple[float, floa
 
 
 def summarise(
-    sums: Integer[np.ndarray, " n"],
-    log_probability: Float[np.ndarray, "n s"],
-    read: Integer[np.ndarray, "n k"] | None,
-    digits: Integer[np.ndarray, "n k"] | None,
+    sums: Integer[np.ndarray, " n"], log_probability: Float[np.ndarray, "n s"], touching: Bool[np.ndarray, " n"]
 ) -> dict[str, float]:
-    """The headline figures; `digit_accuracy`, place by place, only where digits were read and are known."""
+    """The headline figures; `touching` marks strips on which glyphs touch."""
     predicted = log_probability.argmax(axis=1)
-    hits = int((predicted == sums).sum())
-    low, high = wilson(hits, len(sums))
-    metrics = {
-        "accuracy": hits / len(sums),
+    correct = predicted == sums
+    low, high = wilson(int(correct.sum()), len(sums))
+    return {
+        "accuracy": float(correct.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
+        **_slice("touching", correct, touching),
         "mae": float(mean_absolute_error(sums, predicted)),
         "within_1": float((np.abs(predicted - sums) <= 1).mean()),
         "nll": float(-log_probability[np.arange(len(sums)), sums].mean(dtype=np.float64)),
         "macro_recall": float(recall_score(sums, predicted, labels=np.unique(sums), average="macro", zero_division=0)),
         "strips": len(sums),
     }
-    if read is not None and digits is not None:
+
+
+def against_truth(
+    correct: Bool[np.ndarray, " n"],
+    digits: Integer[np.ndarray, "n k"],
+    centres: Integer[np.ndarray, "n k"],
+    read: Integer[np.ndarray, "n k"] | None,
+    read_centres: Integer[np.ndarray, "n k"] | None,
+) -> dict[str, float]:
+    """What can be said where the digits and their centres in pixels are known; `correct` marks sums that are right.
+
+    Of what was `read`: the share of digits that are right, place by place; of strips all of whose digits are; of strips
+    with the right digits that have them in the right order; and the mean distance of centres, in pixels.
+    """
+    in_order = np.sort(digits, axis=1)
+    metrics = _slice("repeated", correct, (np.diff(in_order, axis=1) == 0).any(axis=1))
+    if read is not None:
+        found = (np.sort(read, axis=1) == in_order).all(axis=1)
+        ordered = (read == digits).all(axis=1)
         metrics["digit_accuracy"] = float((read == digits).mean())
-    return {name: round(value, 6) for name, value in metrics.items()}
+        metrics["reading_accuracy"] = float(ordered.mean())
+        if found.any():
+            metrics["order_accuracy"] = float(ordered[found].mean())
+    if read_centres is not None:
+        metrics["localisation_error"] = float(np.abs(read_centres.astype(float) - centres).mean())
+    return metrics
+
+
+def _slice(name: str, correct: Bool[np.ndarray, " n"], members: Bool[np.ndarray, " n"]) -> dict[str, float]:
+    """How many strips are in a slice, and the share of them that is right, where there are any."""
+    count = {f"strips_{name}": int(members.sum())}
+    return count | ({f"accuracy_{name}": float(correct[members].mean())} if members.any() else {})
 
 
 def calibration(probability: Float[np.ndarray, " n"], correct: np.ndarray, bins: int = 10) -> pd.DataFrame:

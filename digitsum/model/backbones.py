@@ -51,6 +51,7 @@ def small(params: ModelParams) -> Backbone:
         nn.ReLU(inplace=True),
         conv_norm(width, 4 * width, 3, 2),
         nn.ReLU(inplace=True),
+        Block(4 * width),
         conv_norm(4 * width, 8 * width, 3, 2),
         nn.ReLU(inplace=True),
         Block(8 * width),

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from digitsum.errors import InputError
-from digitsum.model.polynomials import log_sum_of_columns, log_sum_of_set, log_sum_of_slots
+from digitsum.model.polynomials import log_count_of_columns, log_sum_of_columns, log_sum_of_set, log_sum_of_slots
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,10 @@ class Columns(Head):
     def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n s"]:
         beliefs = self.log_beliefs(features)
         return log_sum_of_columns(beliefs[..., 10], beliefs[..., :10], self.digits)
+
+    def log_count(self, features: Float[Tensor, "n c h w"], highest: int) -> Float[Tensor, "n m"]:
+        """log P(count of digits = c), c in 0..highest."""
+        return log_count_of_columns(self.log_beliefs(features)[..., 10], highest)
 
     def read(self, features: Float[Tensor, "n c h w"]) -> Reading | None:
         """The single likeliest configuration of exactly k firing columns."""

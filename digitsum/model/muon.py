@@ -40,8 +40,13 @@ def orthogonal(matrix: Float[Tensor, "m n"], rounds: int = 4) -> Float[Tensor, "
     """
     a, b, c = QUINTIC
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x: Tensor = wide / (wide.norm() + 1e-7)
+    wide = wide / (wide.norm() + 1e-7)
+    # every round multiplies by a polynomial of X X^T, so the rounds run on that small square matrix alone
+    gram = wide @ wide.T
+    product = one = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     for _ in range(rounds):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x if wide is matrix else x.T
+        factor = a * one + b * gram + c * gram @ gram
+        product = factor @ product
+        gram = factor @ gram @ factor
+    x: Tensor = product @ wide
+    return x if matrix.shape[0] <= matrix.shape[1] else x.T

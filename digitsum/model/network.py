@@ -1,7 +1,9 @@
 """A model of sums: a backbone, a head, and the file that rebuilds both."""
 
 import json
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +18,7 @@ from digitsum.errors import InputError
 from digitsum.files import whole_file
 from digitsum.model.backbones import BACKBONES
 from digitsum.model.devices import has_fast_bfloat16
-from digitsum.model.heads import HEADS, Reading
+from digitsum.model.heads import HEADS, Columns
 from digitsum.model.params import ModelParams
 from digitsum.progress import Progress
 from digitsum.strips.dataset import Description
@@ -36,55 +38,120 @@ class SumModel(nn.Module):
 
     def __init__(self, params: ModelParams, data: Description):
         super().__init__()
-        self.params, self.data = params, data
+        # what the backbone starts from is no part of the model
+        self.params = params.model_copy(update={"pretrained": False, "weights_file": None, "init_from": None})
+        self.data = data
         self.trained_on: dict[str, Any] = {}
         self.backbone = BACKBONES[params.backbone](params)
+        if params.init_from is not None:
+            self._start_from(Path(params.init_from))
         rows, columns = self._feature_size()
         self.head = HEADS[params.head](self.backbone.channels, rows, columns, data.digits)
+        self.offset: Tensor  # pixels from the centre of a column that fires to that of its glyph
+        self.register_buffer("offset", torch.zeros(()))
         self.to(memory_format=torch.channels_last)
+
+    def _start_from(self, path: Path) -> None:
+        """
+        Raises:
+            InputError: if the file is no model, or one with another backbone.
+        """
+        other = SumModel.read(path)
+        for name in ("backbone", "small_channels"):
+            theirs, ours = getattr(other.params, name), getattr(self.params, name)
+            if theirs != ours:
+                raise InputError(
+                    f"{path}: has {name} {theirs}, but `model.{name}` is {ours}; set it to {theirs}, or "
+                    "`model.init_from` to another model"
+                )
+        self.backbone.load_state_dict(other.backbone.state_dict())
 
     def _feature_size(self) -> tuple[int, int]:
         """Rows and columns of the feature map, without touching the statistics of the normalisation layers."""
         with torch.device("meta"):
-            shadow = BACKBONES[self.params.backbone](self.params.model_copy(update={"pretrained": False}))
+            shadow = BACKBONES[self.params.backbone](self.params)
             rows, columns = shadow(torch.empty(2, 1, self.data.height, self.data.width)).shape[2:]
         return rows, columns
 
     def features(self, strips: Shaped[Tensor, "n h w"]) -> Float[Tensor, "n c i j"]:
-        x = (strips.unsqueeze(1).float() / 255 - self.data.mean) / self.data.std
+        precision = self.offset.dtype
+        x = (strips.unsqueeze(1).to(precision) / 255 - self.data.mean) / self.data.std
         with torch.autocast(strips.device.type, torch.bfloat16, enabled=has_fast_bfloat16(strips.device.type)):
-            return cast(Tensor, self.backbone(x)).float()
+            return cast(Tensor, self.backbone(x)).to(precision)
 
     def forward(self, strips: Shaped[Tensor, "n h w"]) -> Float[Tensor, "n s"]:
         return self.head(self.features(strips))
 
     @torch.inference_mode()
-    def predict(self, strips: UInt8[np.ndarray, "n h w"], batch_size: int = 250) -> Prediction:
-        """In evaluation mode; probabilities are given that there are k digits, so they sum to one."""
+    def predict(
+        self, strips: UInt8[np.ndarray, "n h w"], batch_size: int = 250, shifts: Sequence[int] | None = None
+    ) -> Prediction:
+        """In evaluation mode; probabilities are given that there are k digits, so they sum to one.
+
+        They are means over the strip moved right by each of `shifts` pixels, by default those of the model's params.
+        What is read is what was read where the predicted sum was likeliest.
+        """
         self.eval()
         device = next(self.parameters()).device
-        log_probability: list[Tensor] = []
-        readings: list[Reading] = []
+        shifts = self.params.shifts if shifts is None else shifts
+        parts: list[tuple[Tensor, ...]] = []
         with Progress("predict", len(strips), "strips") as progress:
             for start in range(0, len(strips), batch_size):
                 batch = torch.from_numpy(strips[start : start + batch_size].copy()).to(device)
-                features = self.features(batch)
-                log_probability.append(self.head(features).log_softmax(-1).cpu())
-                if (reading := self.head.read(features)) is not None:
-                    readings.append(reading)
+                parts.append(self._view(batch, shifts))
                 progress.advance(len(batch))
-        digits = [reading.digits for reading in readings]
-        centres = [reading.columns * self.backbone.stride for reading in readings if reading.columns is not None]
-        return Prediction(
-            torch.cat(log_probability).numpy(),
-            torch.cat(digits).cpu().numpy() if digits else None,
-            torch.cat(centres).cpu().numpy() if centres else None,
-        )
+        arrays = [torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True)]
+        return Prediction(*arrays, *[None] * (3 - len(arrays)))
+
+    def _view(self, strips: UInt8[Tensor, "n h w"], shifts: Sequence[int]) -> tuple[Tensor, ...]:
+        """log P(sum), and as far as the head reads them, digits and centres."""
+        views = [self.features(nn.functional.pad(strips, (shift, -shift))) for shift in shifts]
+        each = torch.stack([self.head(view).log_softmax(-1) for view in views])
+        mean = each.logsumexp(0) - math.log(len(shifts))
+        readings = [reading for view in views if (reading := self.head.read(view)) is not None]
+        if not readings:
+            return (mean,)
+        rows = torch.arange(len(strips), device=strips.device)
+        likeliest = each[:, rows, mean.argmax(-1)].argmax(0)
+        digits = torch.stack([reading.digits for reading in readings])[likeliest, rows]
+        columns = [reading.columns for reading in readings if reading.columns is not None]
+        if not columns:
+            return mean, digits
+        moved = torch.tensor(shifts, device=strips.device)[likeliest, None]
+        centres = torch.stack(columns)[likeliest, rows] * self.backbone.stride - moved + self.offset.long()
+        return mean, digits, centres.clamp(0, self.data.width - 1)
+
+    def for_strips(self, digits: int, width: int) -> "SumModel":
+        """The same model for strips of another width and number of digits; it was trained on none of them.
+
+        Raises:
+            InputError: if the head is made for one number of digits.
+        """
+        other = SumModel(self.params, replace(self.data, digits=digits, width=width))
+        try:
+            other.load_state_dict(self.state_dict())
+        except RuntimeError as error:
+            raise InputError(
+                f"the head {self.params.head} is made for {self.data.digits} digits on {self.data.width} pixels alone; "
+                "train one with model.head: columns"
+            ) from error
+        return other
+
+    @torch.inference_mode()
+    def predict_count(self, strips: UInt8[np.ndarray, "n h w"], highest: int) -> Float[np.ndarray, "n m"]:
+        """log P(count of digits = c), c in 0..highest; of a model with the head `columns`."""
+        assert isinstance(self.head, Columns)
+        self.eval()
+        device = next(self.parameters()).device
+        counts: list[Tensor] = []
+        for start in range(0, len(strips), 250):
+            batch = torch.from_numpy(strips[start : start + 250].copy()).to(device)
+            counts.append(self.head.log_count(self.features(batch), highest).cpu())
+        return torch.cat(counts).numpy()
 
     def write(self, path: Path) -> None:
         """Weights, what rebuilds the model, and what it was trained on, in one safetensors file."""
-        rebuilt_with = self.params.model_dump() | {"pretrained": False, "weights_file": None}
-        description = {"params": rebuilt_with, "data": asdict(self.data), "trained_on": self.trained_on}
+        description = {"params": self.params.model_dump(), "data": asdict(self.data), "trained_on": self.trained_on}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         with whole_file(path) as temporary:
             safetensors.torch.save_file(
@@ -101,7 +168,9 @@ class SumModel(nn.Module):
             with safetensors.safe_open(path, framework="pt") as file:
                 description = json.loads((file.metadata() or {})["digitsum"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-            model = cls(ModelParams.model_validate(description["params"]), Description(**description["data"]))
+            model = cls(
+                ModelParams.model_validate_json(json.dumps(description["params"])), Description(**description["data"])
+            )
             model.load_state_dict(tensors)
             model.trained_on = description["trained_on"]
         except FileNotFoundError as error:

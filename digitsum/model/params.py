@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from digitsum.params import Section, Strict
+from digitsum.strips.params import AugmentParams
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -17,6 +18,8 @@ class ModelParams(Section):
     small_channels: int = Field(ge=4, le=512)
     pretrained: bool
     weights_file: str | None
+    init_from: str | None
+    shifts: tuple[Annotated[int, Field(ge=-14, le=14)], ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _pretrained_backbones(self) -> "ModelParams":
@@ -27,13 +30,14 @@ class ModelParams(Section):
         return self
 
 
-class AugmentParams(Strict):
-    """Random affine maps of whole strips, uniform in plus or minus each bound."""
+class RecomposeParams(Strict):
+    """Of strips made anew from glyphs that were cut out of the training strips."""
 
-    rotate: float = Field(ge=0, le=15)  # degrees; a strip is no longer readable much beyond
-    shear: float = Field(ge=0, le=0.5)
-    scale: float = Field(ge=0, le=0.3)
-    shift: float = Field(ge=0, le=14)  # pixels
+    share: float = Field(ge=0, lt=1)  # of each batch
+    cut_at: tuple[Annotated[float, Field(gt=0, lt=1)], ...]  # shares of the steps
+    strips: int = Field(ge=1)  # to cut from, at most
+    sure: float = Field(gt=0, lt=1)  # the least P(known sum) of a strip to cut from
+    augment: AugmentParams  # of each glyph
 
 
 class TrainParams(Section):
@@ -41,6 +45,7 @@ class TrainParams(Section):
     seed: int = Field(ge=0)
     device: Literal["auto", "cpu", "cuda", "mps"]
     threads: int = Field(ge=1, le=256)
+    processes: int = Field(ge=1, le=256)
     epochs: int = Field(ge=1, le=10_000)
     batch_size: int = Field(ge=2, le=65_536)
     learning_rate: Positive
@@ -50,3 +55,4 @@ class TrainParams(Section):
     clip_norm: Positive
     average_decay: float = Field(ge=0, lt=1)
     augment: AugmentParams
+    recompose: RecomposeParams

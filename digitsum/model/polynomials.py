@@ -30,6 +30,16 @@ def log_sum_of_columns(
     return log_probability
 
 
+def log_count_of_columns(log_blank: Float[Tensor, "n t"], highest: int) -> Float[Tensor, "n m"]:
+    """log P(count = c), c in 0..highest, of columns that each hold a digit or are blank, independently."""
+    blank = log_blank.exp()
+    probability = nn.functional.one_hot(torch.zeros_like(blank[:, 0], dtype=torch.long), highest + 1).to(blank.dtype)
+    for t in range(blank.shape[1]):
+        one_more = nn.functional.pad(probability, (1, 0))[:, : highest + 1]
+        probability = probability * blank[:, t, None] + one_more * (1 - blank[:, t, None])
+    return probability.clamp_min(FLOOR).log()
+
+
 def log_sum_of_slots(log_digits: Float[Tensor, "n k 10"]) -> Float[Tensor, "n s"]:
     """log P(sum = s), s in 0..9k, of k independent digits: the product over slots of sum_d p_k(d) y^d."""
     highest = 9 * log_digits.shape[1]

@@ -1,11 +1,11 @@
-"""Training on sum labels alone: Muon, a one-cycle learning rate, and an average of the weights."""
+"""Training on sum labels alone: Muon, a one-cycle learning rate, an average of the weights, and recomposed strips."""
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,10 +17,14 @@ from torch.optim.swa_utils import AveragedModel
 from digitsum.errors import InputError
 from digitsum.model.muon import Muon
 from digitsum.model.network import SumModel
+from digitsum.model.parallel import Workers
 from digitsum.model.params import TrainParams
+from digitsum.model.resume import Keeper, stopping
 from digitsum.progress import Progress
 from digitsum.strips.augment import random_affine
+from digitsum.strips.cutting import Cuttings, cut
 from digitsum.strips.dataset import Strips
+from digitsum.strips.ink import offset
 
 
 @dataclass(frozen=True)
@@ -40,60 +44,201 @@ def fit(
     train: Strips,
     val: Strips,
     recipe: TrainParams,
-    device: torch.device,
     report: Callable[[Epoch, float], None],
+    keeper: Keeper | None = None,
+    workers: Workers | None = None,
 ) -> SumModel:
-    """Trains `model` in place and returns the average of its weights.
+    """Trains `model` in place, on the device it is on, and returns the average of its weights.
 
-    `report` is called after every epoch with its row of the learning curve and the strips trained on per second.
+    `report` is called after every epoch with its row of the learning curve and the strips trained on per second. With
+    a `keeper`, training that was cut off goes on where it was, and `report` hears of the epochs before again.
 
     Raises:
         InputError: if a batch is larger than the data, or the loss is no longer finite.
+        SystemExit: at SIGTERM or SIGINT, once the state is kept.
     """
-    if recipe.batch_size > len(train):
-        raise InputError(
-            f"params.yaml: `train.batch_size` is {recipe.batch_size}, but there are only {len(train)} training strips"
-        )
-    images, sums = (torch.from_numpy(np.array(array)).to(device) for array in (train.images, train.sums))
-    steps = len(train) // recipe.batch_size
-    model.to(device)
-    optimizers = _optimizers(model, recipe)
-    rate = partial(one_cycle, steps=steps * recipe.epochs, warmup=recipe.warmup)
-    schedules = [LambdaLR(optimizer, rate) for optimizer in optimizers]
-    average = AveragedModel(model, avg_fn=_warmed_up_average(recipe.average_decay), use_buffers=True)
-    averaged = cast(SumModel, average.module)
-    order = torch.Generator().manual_seed(recipe.seed)
-    chance = torch.Generator(device).manual_seed(recipe.seed)
+    training = Training(model, train, recipe, workers or Workers())
+    if keeper is not None and (state := keeper.load()) is not None:
+        training.load_state_dict(state)
+        print(f"train: going on after step {training.step:,} of {training.steps:,}, from {keeper.path}", flush=True)
+    for row, rate in training.curve:
+        report(row, rate)
 
-    with Progress("train", recipe.epochs * steps * recipe.batch_size, "strips") as progress:
-        for epoch in range(1, recipe.epochs + 1):
-            start = time.monotonic()
-            tally = _Tally(epoch, device)
-            model.train()
-            shuffled = torch.randperm(len(train), generator=order).to(device)
-            for batch in torch.split(shuffled, recipe.batch_size)[:steps]:
-                strips = random_affine(images[batch], chance, **recipe.augment.model_dump())
-                log_probability = model(strips)
-                loss = nn.functional.nll_loss(log_probability, sums[batch])
-                model.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-                for optimizer, schedule in zip(optimizers, schedules, strict=True):
-                    optimizer.step()
-                    schedule.step()
-                average.update_parameters(model)
-                tally.add(loss.detach(), log_probability.detach(), sums[batch])
-                progress.advance(len(batch), tally.figures)
-            train_loss, train_accuracy = tally.means()
-            strips_per_second = steps * recipe.batch_size / (time.monotonic() - start)
-            val_loss, val_accuracy = judge(averaged, val)
-            row = Epoch(epoch, float(schedules[0].get_last_lr()[0]), train_loss, train_accuracy, val_loss, val_accuracy)
-            progress.say(
-                f"epoch {epoch}/{recipe.epochs}: loss {train_loss:.3f}, validation loss {val_loss:.3f}, "
-                f"validation accuracy {val_accuracy:.2%}, {strips_per_second:,.0f} strips/s"
+    total, done = training.steps * recipe.batch_size, training.step * recipe.batch_size
+    with stopping() as stop, Progress("train", total, "strips", done) as progress:
+        while training.step < training.steps:
+            training.learn()
+            progress.advance(recipe.batch_size, training.figures)
+            if training.at_epoch_end:
+                row, rate = training.end_epoch(val)
+                progress.say(
+                    f"epoch {row.epoch}/{recipe.epochs}: loss {row.train_loss:.3f}, validation loss {row.val_loss:.3f},"
+                    f" validation accuracy {row.val_accuracy:.2%}, {rate:,.0f} strips/s"
+                )
+                report(row, rate)
+            stopped = training.workers.any(bool(stop))
+            if keeper is not None and training.workers.first and (stopped or training.at_epoch_end or keeper.due()):
+                training.require_finite()  # or the last good state would be lost
+                keeper.save(training.state_dict())
+            if stopped:
+                raise SystemExit(128 + (stop.signal or 15))
+    _set_offset(training.averaged, train)
+    return training.averaged
+
+
+class Training:
+    """All that changes while a model is trained."""
+
+    def __init__(self, model: SumModel, data: Strips, recipe: TrainParams, workers: Workers):
+        """
+        Raises:
+            InputError: if a batch is larger than the data, or smaller than there are processes.
+        """
+        if not workers.count <= recipe.batch_size <= len(data):
+            raise InputError(
+                f"params.yaml: `train.batch_size` is {recipe.batch_size}, but there are only {len(data)} training "
+                f"strips, and {workers.count} processes; {max(2, workers.count)} to {len(data)} would do"
             )
-            report(row, strips_per_second)
-    return averaged
+        self.model, self.data, self.recipe, self.workers = model, data, recipe, workers
+        self.device = next(model.parameters()).device
+        self.images, self.sums = (torch.from_numpy(np.array(part)).to(self.device) for part in (data.images, data.sums))
+        self.epoch_steps = len(data) // recipe.batch_size
+        self.steps = recipe.epochs * self.epoch_steps
+        self.step = 0
+        self.average = AveragedModel(model, multi_avg_fn=_warmed_up_average(recipe.average_decay), use_buffers=True)
+        self.learner = workers.wrap(model)
+        self.optimizers = _optimizers(model, recipe)
+        rate = partial(one_cycle, steps=self.steps, warmup=recipe.warmup)
+        self.schedules = [LambdaLR(optimizer, rate) for optimizer in self.optimizers]
+        self.order = torch.Generator().manual_seed(recipe.seed)
+        self.chance = torch.Generator(self.device).manual_seed(recipe.seed)
+        self.cuttings: Cuttings | None = None
+        self.curve: list[tuple[Epoch, float]] = []
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        self.shuffled = torch.randperm(len(self.data), generator=self.order)
+        self.tally = torch.zeros(3, device=self.device)  # losses, hits, strips of this epoch in this process
+        self._timer, self._timed = time.monotonic(), 0
+
+    @property
+    def averaged(self) -> SumModel:
+        return cast(SumModel, self.average.module)
+
+    @property
+    def at_epoch_end(self) -> bool:
+        return self.step % self.epoch_steps == 0
+
+    def learn(self) -> None:
+        """One step on one batch, or on this process's share of it."""
+        strips, sums = map(self.workers.share, self._batch())
+        self.model.train()
+        log_probability = self.learner(strips)
+        loss = nn.functional.nll_loss(log_probability, sums, reduction="sum")
+        self.model.zero_grad()
+        # gradients are averaged over the processes, whose shares may differ by a strip
+        (loss * self.workers.count / self.recipe.batch_size).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
+            optimizer.step()
+            schedule.step()
+        self.average.update_parameters(self.model)
+        hits = (log_probability.detach().argmax(1) == sums).sum()
+        self.tally += torch.stack([loss.detach(), hits, hits.new_tensor(len(sums))])
+        self.step += 1
+        self._timed += 1
+
+    def _batch(self) -> tuple[Float[Tensor, "b h w"], Int64[Tensor, " b"]]:
+        """The next strips in this epoch's order, some of them replaced by recomposed ones once glyphs were cut."""
+        size, recompose = self.recipe.batch_size, self.recipe.recompose
+        if recompose.share and self.step in {math.ceil(share * self.steps) for share in recompose.cut_at}:
+            self.cuttings = self._cut() or self.cuttings
+        start = self.step % self.epoch_steps * size
+        batch = self.shuffled[start : start + size].to(self.device)
+        made = round(recompose.share * size) if self.cuttings else 0
+        strips = random_affine(self.images[batch[made:]], self.chance, **self.recipe.augment.model_dump())
+        if self.cuttings is None or made == 0:
+            return strips, self.sums[batch]
+        height, width = self.images.shape[1:]
+        others, their_sums = self.cuttings.compose(made, height, width, recompose.augment, self.chance)
+        return torch.cat([others, strips]), torch.cat([their_sums, self.sums[batch[made:]]])
+
+    def _cut(self) -> Cuttings | None:
+        """Of the strips that the averaged model reads as their known sum; None from heads that do not read places."""
+        images, sums = (part[: self.recipe.recompose.strips] for part in (self.data.images, self.data.sums))
+        said = self.averaged.predict(images, shifts=(0,))
+        if said.digits is None or said.centres is None:
+            return None
+        sure = said.log_probability[np.arange(len(sums)), sums] > math.log(self.recipe.recompose.sure)
+        (read,) = np.nonzero(sure & (said.digits.sum(axis=1) == sums))
+        strips, centres = images[read], said.centres[read]
+        cuttings = cut(strips, said.digits[read], centres + offset(strips, centres))
+        print(f"train: {len(cuttings.digits):,} glyphs cut out of {len(read):,} strips that are read well", flush=True)
+        return cuttings.to(self.device) if len(cuttings.digits) else None
+
+    def end_epoch(self, val: Strips) -> tuple[Epoch, float]:
+        """The epoch's row of the learning curve, and the strips trained on per second; then a new order."""
+        rate = self._timed * self.recipe.batch_size / (time.monotonic() - self._timer)
+        self.require_finite()
+        train_loss, train_hits, count = self.workers.total(self.tally).tolist()
+        part = slice(self.workers.rank, None, self.workers.count)
+        judged = judge(self.averaged, Strips(val.images[part], val.sums[part]))
+        val_loss, val_hits = self.workers.total(torch.tensor(judged)).tolist()
+        row = Epoch(
+            epoch=self.step // self.epoch_steps,
+            learning_rate=float(self.schedules[0].get_last_lr()[0]),
+            train_loss=train_loss / count,
+            train_accuracy=train_hits / count,
+            val_loss=val_loss / len(val),
+            val_accuracy=val_hits / len(val),
+        )
+        self.curve.append((row, rate))
+        self._begin_epoch()
+        return row, rate
+
+    def require_finite(self) -> None:
+        """
+        Raises:
+            InputError: if a loss of this epoch was not finite.
+        """
+        loss = self.tally[0].item()
+        if not math.isfinite(loss):
+            raise InputError(
+                f"training: the loss is {loss} by step {self.step:,} of {self.steps:,}, at a learning rate of "
+                f"{self.schedules[0].get_last_lr()[0]:.2g}; lower `train.learning_rate`"
+            )
+
+    def figures(self) -> str:
+        loss, hits, strips = self.tally.tolist()
+        strips = max(strips, 1)
+        return f"epoch {self.step // self.epoch_steps + 1}  loss {loss / strips:.3f}  accuracy {hits / strips:.1%}"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: value.state_dict() for name, value in self._stateful().items()} | {
+            "order": self.order.get_state(),
+            "chance": self.chance.get_state(),
+            "step": self.step,
+            "shuffled": self.shuffled,
+            "tally": self.tally,
+            "cuttings": None if self.cuttings is None else asdict(self.cuttings),
+            "curve": [(asdict(row), rate) for row, rate in self.curve],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for name, value in self._stateful().items():
+            value.load_state_dict(state[name])
+        self.order.set_state(state["order"])
+        self.chance.set_state(state["chance"])
+        self.step, self.shuffled = state["step"], state["shuffled"]
+        self.tally = state["tally"].to(self.device)
+        self.cuttings = None if state["cuttings"] is None else Cuttings(**state["cuttings"]).to(self.device)
+        self.curve = [(Epoch(**row), rate) for row, rate in state["curve"]]
+
+    def _stateful(self) -> dict[str, Any]:
+        named: dict[str, Any] = {"model": self.model, "average": self.average}
+        for name, parts in (("optimizer", self.optimizers), ("schedule", self.schedules)):
+            named |= {f"{name} {number}": part for number, part in enumerate(parts)}
+        return named
 
 
 def one_cycle(step: int, steps: int, warmup: float) -> float:
@@ -105,10 +250,17 @@ def one_cycle(step: int, steps: int, warmup: float) -> float:
 
 
 def judge(model: SumModel, strips: Strips) -> tuple[float, float]:
-    """Mean negative log-likelihood and accuracy of the sums."""
-    log_probability = model.predict(strips.images).log_probability
-    loss = -log_probability[np.arange(len(strips)), strips.sums].mean(dtype=np.float64)
-    return float(loss), float((log_probability.argmax(1) == strips.sums).mean())
+    """Negative log-likelihood of the sums, and how many are right; both are totals, of strips that are not shifted."""
+    log_probability = model.predict(strips.images, shifts=(0,)).log_probability
+    loss = -log_probability[np.arange(len(strips)), strips.sums].sum(dtype=np.float64)
+    return float(loss), float((log_probability.argmax(1) == strips.sums).sum())
+
+
+def _set_offset(model: SumModel, strips: Strips, count: int = 2000) -> None:
+    """Measures, where glyphs lie apart, how far they are from the columns that fire for them."""
+    said = model.predict(strips.images[:count], shifts=(0,))
+    if said.centres is not None:
+        model.offset.fill_(offset(strips.images[:count], said.centres))
 
 
 def _optimizers(model: SumModel, recipe: TrainParams) -> list[torch.optim.Optimizer]:
@@ -125,41 +277,14 @@ def _optimizers(model: SumModel, recipe: TrainParams) -> list[torch.optim.Optimi
     ]
 
 
-def _warmed_up_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+def _warmed_up_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
     """Exponential, but over no more steps than there were: the initial weights are forgotten at once."""
 
-    def average(mean: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
-        return mean + (new - mean) * (1 - min(decay, (1 + int(count)) / (10 + int(count))))
+    def average(means: Any, news: Any, count: Tensor | int) -> None:
+        share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        if means[0].is_floating_point():
+            torch._foreach_lerp_(means, news, share)
+        else:  # counters
+            torch._foreach_copy_(means, news)
 
     return average
-
-
-class _Tally:
-    """Sums of loss and hits that stay on the device until they are looked at."""
-
-    def __init__(self, epoch: int, device: torch.device):
-        self.epoch, self.steps, self.seen = epoch, 0, 0
-        self._loss = torch.zeros((), device=device)
-        self._hits = torch.zeros((), device=device, dtype=torch.int64)
-
-    def add(self, loss: Float[Tensor, ""], log_probability: Float[Tensor, "n s"], sums: Int64[Tensor, " n"]) -> None:
-        self.steps += 1
-        self.seen += len(sums)
-        self._loss += loss
-        self._hits += (log_probability.argmax(1) == sums).sum()
-
-    def means(self) -> tuple[float, float]:
-        """
-        Raises:
-            InputError: if the loss is not finite.
-        """
-        loss = self._loss.item() / self.steps
-        if not math.isfinite(loss):
-            raise InputError(
-                f"training: the loss is {loss} by step {self.steps} of epoch {self.epoch}; lower `train.learning_rate`"
-            )
-        return loss, self._hits.item() / self.seen
-
-    def figures(self) -> str:
-        loss, accuracy = self.means()
-        return f"epoch {self.epoch}  loss {loss:.3f}  accuracy {accuracy:.1%}"

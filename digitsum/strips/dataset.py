@@ -8,6 +8,7 @@ from jaxtyping import Int16, Int64, UInt8
 
 from digitsum.errors import InputError
 from digitsum.files import read_array, read_json, write_json
+from digitsum.strips.glyphs import SIDE
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Truth:
     digits: UInt8[np.ndarray, "n k"]
     lefts: Int16[np.ndarray, "n k"]
     tops: Int16[np.ndarray, "n k"]
+
+    @property
+    def centres(self) -> Int16[np.ndarray, "n k"]:
+        """The middles of the glyphs, in pixels from the left."""
+        return self.lefts + np.int16(SIDE // 2)
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from digitsum.params import Section
+from digitsum.params import Section, Strict
 
 Range = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 Fraction = Annotated[float, Field(gt=0, lt=0.5)]
@@ -24,6 +24,15 @@ class IngestParams(Section):
     section: ClassVar[str] = "ingest"
     source: Literal["digits", "mnist", "npy"]
     mnist_root: str = Field(min_length=1)
+
+
+class AugmentParams(Strict):
+    """Random affine maps, uniform in plus or minus each bound."""
+
+    rotate: float = Field(ge=0, le=30)  # degrees; a wide strip is no longer readable much beyond 5
+    shear: float = Field(ge=0, le=0.5)
+    scale: float = Field(ge=0, le=0.3)
+    shift: float = Field(ge=0, le=14)  # pixels
 
 
 class PreprocessParams(Section):

@@ -2,15 +2,11 @@
 
 import logging
 import os
-from pathlib import Path
 from typing import Any
 
+from digitsum.files import repository_root
+
 EXPERIMENT = "digitsum"
-
-
-def repository_root() -> Path:
-    """DVC runs experiments in copies that it deletes; DVC_ROOT names the real repository even there."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
 
 
 def tracking_uri() -> str:

@@ -1,0 +1,102 @@
+"""Glyphs cut out of strips where nothing touches them, and new strips made of them: data from sum labels alone.
+
+The digits and places are those that a model read, so this is self-training; only what it is sure of should come here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Int64, Integer, UInt8
+from torch import Tensor
+
+from digitsum.strips.augment import random_affine
+from digitsum.strips.glyphs import SIDE
+from digitsum.strips.ink import pieces
+from digitsum.strips.params import AugmentParams
+
+SMALLEST = 8  # pixels of height; less is a speck of a neighbour
+JITTER = 4  # pixels that all glyphs of a strip move together, since places may be those of the model's columns
+
+
+@dataclass(frozen=True)
+class Cuttings:
+    """Glyphs with their digits, and the centres, left to right, of all the strips that were read."""
+
+    glyphs: UInt8[Tensor, "m 28 28"]
+    digits: Int64[Tensor, " m"]
+    centres: Int64[Tensor, "n k"]
+
+    def to(self, device: torch.device) -> "Cuttings":
+        return Cuttings(self.glyphs.to(device), self.digits.to(device), self.centres.to(device))
+
+    def compose(
+        self, count: int, height: int, width: int, augment: AugmentParams, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "n h w"], Int64[Tensor, " n"]]:
+        """Strips, each with the places of one strip and the glyphs of others, and their sums.
+
+        Every glyph is under a map of its own. Upper edges are uniform over the height; where glyphs overlap, they are
+        added with wrap-around, as in the original data.
+        """
+        device, side = self.glyphs.device, SIDE
+
+        def draw(highest: int, *shape: int) -> Int64[Tensor, "..."]:
+            return torch.randint(highest, shape, generator=generator, device=device)
+
+        places = self.centres[draw(len(self.centres), count)] + draw(2 * JITTER + 1, count, 1) - JITTER
+        chosen = draw(len(self.glyphs), *places.shape)
+        glyphs = random_affine(self.glyphs[chosen.view(-1)], generator, **augment.model_dump())
+        lefts = (places - side // 2).clamp(0, width - side)
+        tops = draw(height - side + 1, *places.shape)
+        pixel = torch.arange(side, device=device)
+        strip = torch.arange(count, device=device)[:, None, None, None]
+        row, column = tops[..., None, None] + pixel[:, None], lefts[..., None, None] + pixel
+        canvas = torch.zeros(count * height * width, device=device)
+        canvas.index_add_(0, ((strip * height + row) * width + column).view(-1), glyphs.view(-1))
+        return canvas.view(count, height, width) % 256, self.digits[chosen].sum(1)
+
+
+def cut(
+    strips: UInt8[np.ndarray, "n h w"], digits: Integer[np.ndarray, "n k"], centres: Integer[np.ndarray, "n k"]
+) -> Cuttings:
+    """Cuts out every glyph that empty columns of pixels set apart, given the digits of each strip and their centres.
+
+    A piece of ink is taken where it is nearest to exactly one centre and fits a glyph; it is put in the middle of it,
+    and corrects its centre.
+    """
+    glyphs: list[np.ndarray] = []
+    found: list[int] = []
+    places = np.array(centres, np.int64)
+    for strip, own, place in zip(strips, digits, places, strict=True):
+        starts, ends = pieces(strip)
+        owners = _owners(starts, ends, place)
+        for piece, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            (claims,) = np.nonzero(owners == piece)
+            if len(claims) == 1 and (glyph := _centred(strip[:, start:end])) is not None:
+                glyphs.append(glyph)
+                found.append(int(own[claims[0]]))
+                place[claims[0]] = (start + end) // 2
+    images = np.stack(glyphs) if glyphs else np.empty((0, SIDE, SIDE), np.uint8)
+    return Cuttings(torch.from_numpy(images), torch.tensor(found, dtype=torch.long), torch.from_numpy(places))
+
+
+def _owners(
+    starts: Int[np.ndarray, " p"], ends: Int[np.ndarray, " p"], places: Integer[np.ndarray, " k"]
+) -> Int[np.ndarray, " k"]:
+    """The piece that each digit is in."""
+    if len(starts) == len(places):
+        return np.arange(len(places))
+    away = np.maximum(starts - places[:, None], places[:, None] - (ends - 1)).clip(min=0)
+    nearest: Int[np.ndarray, " k"] = away.argmin(axis=1)
+    return nearest
+
+
+def _centred(piece: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "28 28"] | None:
+    rows = np.flatnonzero(piece.any(axis=1))
+    top, height, width = rows[0], rows[-1] + 1 - rows[0], piece.shape[1]
+    if not SMALLEST <= height <= SIDE or width > SIDE:
+        return None
+    glyph = np.zeros((SIDE, SIDE), np.uint8)
+    y, x = (SIDE - height) // 2, (SIDE - width) // 2
+    glyph[y : y + height, x : x + width] = piece[top : top + height]
+    return glyph

@@ -1,0 +1,109 @@
+"""Glyphs come out of strips as they went in, where nothing touches them, and make strips of known sums."""
+
+import numpy as np
+import pytest
+import torch
+
+from digitsum.strips.compose import Layout, compose, paste
+from digitsum.strips.cutting import Cuttings, cut
+from digitsum.strips.dataset import Strips, Truth
+from digitsum.strips.glyphs import SIDE, Glyphs, sklearn_digits
+from digitsum.strips.ink import offset
+from digitsum.strips.params import AugmentParams
+
+STILL = AugmentParams(rotate=0.0, shear=0.0, scale=0.0, shift=0.0)
+
+
+@pytest.fixture(scope="module")
+def glyphs() -> Glyphs:
+    return sklearn_digits()
+
+
+def made(glyphs: Glyphs, next_left: tuple[int, int], count: int) -> tuple[Strips, Truth, np.ndarray]:
+    layout = Layout(4, 40, 168, first_left=(0, 14), next_left=next_left, top=(0, 12))
+    strips, truth = compose(glyphs, layout, count, np.random.default_rng(0))
+    return strips, truth, truth.lefts.astype(np.int64) + SIDE // 2
+
+
+def inked(glyph: np.ndarray) -> bytes:
+    """The part of a picture that its ink spans."""
+    rows, columns = np.flatnonzero(glyph.any(axis=1)), np.flatnonzero(glyph.any(axis=0))
+    return glyph[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].tobytes()
+
+
+def test_glyphs_apart_come_out_whole_with_their_digits(glyphs: Glyphs) -> None:
+    strips, truth, centres = made(glyphs, (29, 42), 60)
+    known = {(inked(image), digit) for image, digit in zip(glyphs.images, glyphs.digits.tolist(), strict=True)}
+    cuttings = cut(strips.images, truth.digits, centres)
+    assert len(cuttings.digits) > 0.95 * 240  # a few have an empty column within
+    found = [
+        (inked(image), digit) for image, digit in zip(cuttings.glyphs.numpy(), cuttings.digits.tolist(), strict=True)
+    ]
+    assert sum(pair in known for pair in found) > 0.98 * len(found)
+
+
+def test_of_glyphs_that_touch_nothing_is_cut(glyphs: Glyphs) -> None:
+    strips, truth, centres = made(glyphs, (14, 14), 40)
+    cuttings = cut(strips.images, truth.digits, centres)
+    assert len(cuttings.digits) < 0.1 * 160
+
+
+def test_digits_are_right_at_the_real_spacing_and_with_rough_centres(glyphs: Glyphs) -> None:
+    strips, truth, centres = made(glyphs, (14, 42), 300)
+    cuttings = cut(strips.images, truth.digits, centres // 8 * 8)
+    pictures = {inked(image): digit for image, digit in zip(glyphs.images, glyphs.digits.tolist(), strict=True)}
+    known = [
+        (pictures[inked(image)], digit)
+        for image, digit in zip(cuttings.glyphs.numpy(), cuttings.digits.tolist(), strict=True)
+        if inked(image) in pictures
+    ]
+    assert len(known) > 0.3 * 1200
+    assert np.mean([digit == read for digit, read in known]) > 0.99
+
+
+def test_centres_are_corrected_where_glyphs_lie_apart(glyphs: Glyphs) -> None:
+    strips, truth, centres = made(glyphs, (29, 42), 50)
+    places = cut(strips.images, truth.digits, centres + 3).centres.numpy()
+    assert np.median(np.abs(places - centres)) <= 2  # ink is not quite in the middle of its glyph
+
+
+@pytest.mark.parametrize("wrong_by", [-9, 0, 6])
+def test_offset_is_measured(glyphs: Glyphs, wrong_by: int) -> None:
+    strips, _, centres = made(glyphs, (14, 42), 200)
+    assert offset(strips.images, centres - wrong_by) == pytest.approx(wrong_by, abs=1)
+
+
+def test_offset_of_strips_without_gaps_is_nothing() -> None:
+    assert offset(np.full((3, 40, 168), 255, np.uint8), np.full((3, 4), 50)) == 0
+
+
+def test_composed_strips_are_those_that_pasting_gives(glyphs: Glyphs) -> None:
+    """Digits tell glyphs apart here, so each strip can be pasted again from its sum and place."""
+    bank = Cuttings(
+        glyphs=torch.from_numpy(glyphs.images[:1]),
+        digits=torch.tensor([7]),
+        centres=torch.tensor([[20, 36, 60, 100]]),
+    )
+    strips, sums = bank.compose(50, 28, 168, STILL, torch.Generator().manual_seed(0))
+    assert sums.tolist() == [28] * 50
+    four = np.repeat(glyphs.images[:1], 4, axis=0)[None]
+    wanted = {
+        paste(four, np.array([[20, 36, 60, 100]]) - 14 + shift, np.zeros((1, 4), int), 28, 168).tobytes()
+        for shift in range(-4, 5)
+    }
+    # as whole numbers, which the sampling of an identical map gives up to rounding
+    found = {strip.round().to(torch.uint8).numpy().tobytes() for strip in strips}
+    assert found <= wanted
+    assert len(found) > 4
+
+
+def test_composing_stays_on_the_strip_and_below_256(glyphs: Glyphs) -> None:
+    bank = Cuttings(
+        torch.from_numpy(glyphs.images), torch.from_numpy(glyphs.digits).long(), torch.tensor([[0, 3, 160, 167]])
+    )
+    augment = AugmentParams(rotate=10.0, shear=0.15, scale=0.1, shift=2.0)
+    strips, sums = bank.compose(64, 40, 168, augment, torch.Generator().manual_seed(0))
+    assert strips.shape == (64, 40, 168)
+    assert strips.min() >= 0
+    assert strips.max() < 256
+    assert 0 <= sums.min() <= sums.max() <= 36

@@ -1,0 +1,54 @@
+"""Two processes that share every batch learn as one does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import change
+
+from digitsum.model.parallel import Workers
+
+SCRIPT = Path(__file__).with_name("two_processes.py")
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 5), (2, 5), (3, 7), (4, 4)])
+def test_shares_make_up_the_batch(count: int, size: int) -> None:
+    batch = torch.arange(size)
+    shares = [Workers(rank, count).share(batch) for rank in range(count)]
+    assert torch.equal(torch.cat(shares), batch)
+    sizes = [len(share) for share in shares]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def run_script(folder: Path, processes: int) -> list[dict]:
+    words = [sys.executable]
+    if processes > 1:
+        words += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    folder.mkdir()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parent.parent)}
+    subprocess.run([*words, str(SCRIPT), str(folder)], env=environment, check=True, timeout=300)
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(processes)]
+
+
+def test_two_processes_give_the_loss_curve_of_one(tmp_path: Path) -> None:
+    """Batches are of nine strips, so that shares are uneven."""
+    (one,) = run_script(tmp_path / "one", 1)
+    first, second = run_script(tmp_path / "two", 2)
+    assert len(one["losses"]) == 20
+    np.testing.assert_allclose(first["losses"], one["losses"], atol=1e-4, rtol=0)
+    assert first["weights"] == second["weights"]
+    for row, wanted in zip(first["curve"], one["curve"], strict=True):
+        assert row == pytest.approx(wanted, abs=1e-3)
+
+
+def test_stages_run_in_as_many_processes_as_params_say(project: Path) -> None:
+    change(project, "train", processes=2, epochs=1)
+    for name in ("ingest", "preprocess", "train"):
+        subprocess.run([sys.executable, "-m", f"stages.{name}"], check=True, timeout=300)
+    assert Path("models/model.safetensors").exists()
+    assert not list(Path(".digitsum/unfinished").iterdir())
