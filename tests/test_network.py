@@ -189,6 +189,14 @@ def test_columns_read_strips_of_other_counts_and_widths(model: SumModel, strips:
         np.testing.assert_allclose(np.exp(counts[:, count]), left, atol=1e-5)
 
 
+def test_black_to_the_right_changes_nothing_up_to_a_column(model: SumModel, strips: np.ndarray) -> None:
+    wider = np.pad(strips, ((0, 0), (0, 0), (0, 3)))
+    filled = np.pad(strips, ((0, 0), (0, 0), (0, 8)))
+    one, other = (model.for_strips(4, image.shape[2]).predict(image) for image in (wider, filled))
+    assert np.array_equal(one.log_probability, other.log_probability)
+    assert np.array_equal(one.digits, other.digits)
+
+
 @pytest.mark.parametrize("head", ["direct", "slots"])
 def test_other_heads_read_one_count_alone(tiny_model_params: ModelParams, description: Description, head: str) -> None:
     model = SumModel(tiny_model_params.model_copy(update={"head": head}), description)
