@@ -86,7 +86,7 @@ def test_bad_npy_is_refused_and_nothing_is_written(project: Path, fault: str) ->
     assert file in message
     assert words in message
     assert "\n" not in message
-    assert sorted(path.name for path in (project / "data").iterdir()) == ["external"]
+    assert sorted(path.name for path in (project / "data").iterdir()) == ["external", "initial"]
 
 
 def test_npy_round_trip(tmp_path: Path) -> None:
@@ -153,7 +153,8 @@ def test_damaged_mnist_is_refused(mnist_root: Path, file: str) -> None:
 
 
 def test_folder_that_cannot_be_written(project: Path) -> None:
-    (project / "data" / "external").rmdir()
+    for name in ("external", "initial"):
+        (project / "data" / name).rmdir()
     (project / "data").rmdir()
     (project / "data").write_text("in the way")
     with pytest.raises(InputError, match="data: cannot be"):
