@@ -158,7 +158,8 @@ def test_killed_training_goes_on_to_the_same_bits(repository: Path) -> None:
 
 def test_killing_dvc_ends_its_stage(repository: Path) -> None:
     change(repository, "train", epochs=10_000)
-    with start("dvc", "repro", "train", SHELL="/bin/bash")  # which gives way to its command, as not every sh does as dvc:
+    # bash gives way to its command, as not every sh does
+    with start("dvc", "repro", "train", SHELL="/bin/bash") as dvc:
         wait_for(dvc, "epoch 1/")
         dvc.kill()
         assert dvc.stdout is not None
