@@ -13,6 +13,7 @@ PORT ?= 5000
 
 run: .venv/ready ## reproduce the pipeline and say what came out
 	@dvc repro
+	@python -m digitsum sync || true
 	@python -m digitsum summary
 
 test: .venv/ready ## the whole test suite
@@ -27,7 +28,8 @@ format: .venv/ready ## what check would complain about and a tool can mend
 	@ruff check --fix
 	@ruff format
 
-ui: .venv/ready ## the MLflow pages, on this machine only
+ui: .venv/ready ## the MLflow pages, at the comparison of the newest results
+	@python -m digitsum sync || true
 	@python -m digitsum ui --port $(PORT)
 
 env: .venv/ready ## the environment alone

@@ -1,12 +1,15 @@
-"""What a person asks for besides the stages: python -m digitsum summary | ui."""
+"""What a person asks for besides the stages."""
 
 import argparse
 import json
-import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from digitsum.errors import InputError
+
+if TYPE_CHECKING:
+    from digitsum.tracking.models import ModelForm
 
 METRICS = Path("reports/metrics.json")
 
@@ -22,45 +25,90 @@ def summary() -> None:
         f"\naccuracy  {accuracy:.2%} of {metrics['strips']:,} test sums right"
         f" (95% interval {low:.2%} to {high:.2%})"
         "\nreport    reports/report.html, and reports/data/quality.html for the data"
-        "\ncompare   make ui; or change something: dvc exp run -S train.epochs=3, then dvc exp show"
+        "\ncompare   make ui; or change something: dvc exp run -S train.epochs=4, then dvc exp show"
     )
 
 
-def ui(port: int) -> None:
-    """Serves the MLflow pages of the store that the stages write to, on this machine only."""
-    import os
+def sync(history: bool, watch: bool) -> None:
+    """Brings MLflow up to date: what stages could not send yet, and a row for each result that has none."""
+    from digitsum.tracking import sync as tracking
+    from digitsum.tracking.store import switched_off
 
-    from digitsum.tracking.store import tracking_uri
-
-    uri = tracking_uri()
-    if not uri.startswith("sqlite:"):
-        print(f"The runs are in the store that MLFLOW_TRACKING_URI names: {uri}")
+    if switched_off():
         return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise InputError(f"port {port} is taken; make ui PORT={port + 1}") from error
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # a dozen processes that only generative AI needs
-    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    print(f"http://127.0.0.1:{port}  (control-C ends it)", flush=True)
-    server = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    os.execv(sys.executable, [*server, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"])
+    if watch:
+        tracking.watch(model_form())
+        return
+    report = tracking.sync(model_form(), history)
+    print(": ".join([f"rows      {len(report.added)} added", ", ".join(report.added)]).removesuffix(": "))
+    for store, reason in report.waiting.items():
+        print(f"waiting   {store} cannot be used ({reason}); its runs are kept in .digitsum/outbox")
+    if not report.workspace:
+        print("          dvc.lock holds no whole result; dvc repro makes one")
+
+
+def model_form() -> "ModelForm":
+    """What tracking is told of models."""
+    from digitsum.model import served
+    from digitsum.tracking.models import ModelForm
+
+    code = Path(__file__).parent
+    return ModelForm("models/model.safetensors", "digitsum.model.served", code, served.NEEDS, served.schema)
+
+
+def trace(what: str | None, data: str | None) -> None:
+    """Says where a result comes from (of a run, models:/NAME@ALIAS or a model file), or which results have data."""
+    from digitsum.tracking.lineage import account, find_row, users_of
+    from digitsum.tracking.rows import Rows
+    from digitsum.tracking.store import opened
+
+    with opened() as (client, experiment):
+        rows = Rows(client, experiment)
+        if data is not None:
+            print(users_of(rows, data))
+        elif what is not None:
+            print(account(client, rows, find_row(rows, client, what)))
+
+
+def reproduce(what: str) -> None:
+    """Makes a result again in a clean clone, compares stage by stage, and writes the verdict on its row."""
+    from digitsum.tracking import reproduce as tracking
+    from digitsum.tracking.lineage import find_row
+    from digitsum.tracking.rows import Rows
+    from digitsum.tracking.store import opened
+
+    with opened() as (client, experiment):
+        verdict = tracking.reproduce(client, find_row(Rows(client, experiment), client, what))
+    print(f"\n{verdict}")
+    if not verdict.holds:
+        sys.exit(1)
+
+
+def ui(port: int) -> None:
+    """Serves the MLflow pages, on this machine only."""
+    from digitsum.ui import serve
+
+    serve(port)
+
+
+COMMANDS = {"summary": summary, "sync": sync, "trace": trace, "reproduce": reproduce, "ui": ui}
+RESULT = "a run's id or name, models:/NAME@ALIAS, or a model file"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m digitsum", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("summary", help=summary.__doc__)
-    commands.add_parser("ui", help=ui.__doc__).add_argument("--port", type=int, default=5000)
-    words = parser.parse_args()
+    parsers = {name: commands.add_parser(name, help=command.__doc__) for name, command in COMMANDS.items()}
+    parsers["sync"].add_argument("--history", action="store_true", help="also for results in git's history")
+    parsers["sync"].add_argument("--watch", action="store_true", help="as stages run, until they are done")
+    asked = parsers["trace"].add_mutually_exclusive_group(required=True)
+    asked.add_argument("what", nargs="?", metavar="RESULT", help=RESULT)
+    asked.add_argument("--data", metavar="CHECKSUM", help="of data or a model, as in dvc.lock")
+    parsers["reproduce"].add_argument("what", metavar="RESULT", help=RESULT)
+    parsers["ui"].add_argument("--port", type=int, default=5000)
+    words = vars(parser.parse_args())
     try:
-        if words.command == "summary":
-            summary()
-        else:
-            ui(words.port)
+        COMMANDS[words.pop("command")](**words)  # type: ignore[operator]
     except InputError as error:
         sys.exit(f"error: {error}")
 

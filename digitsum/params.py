@@ -24,13 +24,22 @@ SECTIONS = {
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads 5e-05 as a number, as YAML 1.2 and so DVC do, and YAML 1.1 does not."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads 5e-05 as a number, as YAML 1.2 and so DVC do, and YAML 1.1 does not. Builds plain values alone."""
 
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
+
+
+def load_yaml(text: str) -> Any:
+    """Plain values.
+
+    Raises:
+        yaml.YAMLError: if it is no YAML.
+    """
+    return yaml.load(text, Loader=_Loader)  # a SafeLoader
 
 
 class Strict(BaseModel):
@@ -64,7 +73,7 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
         InputError: naming `section.key`, what was given and what would do, one line for the first fault.
     """
     try:
-        given = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        given = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; run this from the folder that has params.yaml") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

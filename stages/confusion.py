@@ -8,7 +8,7 @@ import pandas as pd
 from digitsum import stage
 from digitsum.analysis import predictions
 from digitsum.analysis.confusion import render_report, worst_mistakes, write_pictures
-from digitsum.analysis.metrics import confusion_matrix, per_sum, signed_errors
+from digitsum.analysis.metrics import confusion_matrix, mistakes, per_sum, signed_errors
 from digitsum.analysis.params import ConfusionParams
 from digitsum.errors import InputError
 from digitsum.files import read_json, whole_folder, write_json, write_text
@@ -20,6 +20,7 @@ PROCESSED = Path("data/processed")
 PREDICTIONS = Path("reports/predictions.csv")
 METRICS = Path("reports/metrics.json")
 CONFUSION = Path("reports/confusion")
+FIGURES = Path("reports/confusion.json")
 REPORT = Path("reports/report.html")
 
 
@@ -38,21 +39,23 @@ def main() -> None:
         matrix = confusion_matrix(sums, predicted, highest)
         errors = signed_errors(sums, predicted)
         every_sum = per_sum(sums, predicted, highest)
-        mistakes = worst_mistakes(table, confusion.examples)
-        strips = test.images[mistakes["strip"].to_numpy()]
+        worst = worst_mistakes(table, confusion.examples)
+        strips = test.images[worst["strip"].to_numpy()]
+        figures = mistakes(sums, predicted)
 
         with whole_folder(CONFUSION) as folder:
             pd.DataFrame(matrix).to_csv(folder / "matrix.csv", index_label="true")
             every_sum.to_csv(folder / "per_sum.csv", index=False)
-            mistakes.to_csv(folder / "worst.csv", index=False)
+            worst.to_csv(folder / "worst.csv", index=False)
             # DVC counts the pairs itself, and orders numbers as such only if they come from JSON
             write_json(folder / "errors.json", errors.to_dict("records"))
             write_json(folder / "pairs.json", table[["sum", "predicted"]].to_dict("records"))
-            write_pictures(folder, matrix, errors, mistakes, strips)
-        write_text(REPORT, render_report(metrics, matrix, errors, every_sum, mistakes, strips))
-        print(f"confusion: {len(table) - int(matrix.trace()):,} mistakes analysed; see {REPORT}")
+            write_pictures(folder, matrix, errors, worst, strips)
+        write_text(REPORT, render_report(metrics, matrix, errors, every_sum, worst, strips))
+        write_json(FIGURES, {name: round(value, 6) for name, value in figures.items()})
+        print(f"confusion: {figures['mistakes']:,} mistakes analysed; see {REPORT}")
 
-        tracker.metrics({"mistakes": len(table) - int(matrix.trace())})
+        tracker.metrics(figures)
         tracker.file(CONFUSION)
         tracker.file(REPORT)
 

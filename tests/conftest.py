@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from shell import call
 
 from digitsum.model.params import ModelParams, TrainParams
 from digitsum.params import Params, read_params
@@ -51,6 +52,22 @@ def project(tmp_path: Path, given: dict, monkeypatch: pytest.MonkeyPatch) -> Pat
     for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_EXP_NAME"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def repository(project: Path) -> Path:
+    for name in ("external", "initial"):
+        shutil.copy(ROOT / "data" / name / "README.md", project / "data" / name)
+    call("git", "init", "-q")
+    call("git", "config", "user.email", "a@example.org")
+    call("git", "config", "user.name", "A")
+    call("dvc", "init", "-q")
+    call("dvc", "config", "core.analytics", "false")
+    shutil.copy(ROOT / ".gitignore", project / ".gitignore")
+    shutil.copy(ROOT / ".dvcignore", project / ".dvcignore")
+    call("git", "add", "-A")
+    call("git", "commit", "-qm", "first")
+    return project
 
 
 def change(project: Path, section: str, **values: object) -> None:

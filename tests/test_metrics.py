@@ -80,6 +80,9 @@ def test_confusion_adds_up(pairs: list[tuple[int, int]]) -> None:
             assert recall == pytest.approx(matrix[label, label] / matrix[label].sum(), abs=1e-6)
         else:
             assert np.isnan(recall)
+    figures = metrics.mistakes(sums, predicted)
+    assert figures["mistakes"] == (sums != predicted).sum()
+    assert figures["mistake_size"] * figures["mistakes"] == pytest.approx(np.abs(sums - predicted).sum())
     errors = metrics.signed_errors(sums, predicted)
     assert errors["strips"].sum() == len(pairs) - matrix.trace()
     assert (errors["error"] * errors["strips"]).sum() == (predicted - sums).sum()

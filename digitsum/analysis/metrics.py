@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int, Integer
 from scipy.stats import binomtest
-from sklearn.metrics import mean_absolute_error, precision_recall_fscore_support, recall_score
+from sklearn.metrics import mean_absolute_error, precision_recall_fscore_support, precision_score, recall_score
 
 
 def wilson(hits: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -92,6 +92,14 @@ def per_sum(sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"
         sums, predicted, labels=labels, zero_division=np.nan
     )
     return pd.DataFrame({"sum": labels, "support": support, "precision": precision, "recall": recall}).round(6)
+
+
+def mistakes(sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"]) -> dict[str, float]:
+    """How many there are, how far off they are on average, and precision with every predicted sum counting alike."""
+    wrong = predicted != sums
+    size = np.abs(predicted - sums)[wrong].mean() if wrong.any() else 0.0
+    precision = precision_score(sums, predicted, labels=np.unique(predicted), average="macro")
+    return {"mistakes": int(wrong.sum()), "mistake_size": float(size), "macro_precision": float(precision)}
 
 
 def signed_errors(sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Training on sum labels alone: Muon, a one-cycle learning rate, an average of the weights, and recomposed strips."""
 
 import math
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -81,7 +82,7 @@ def fit(
                 training.require_finite()  # or the last good state would be lost
                 keeper.save(training.state_dict())
             if stopped:
-                raise SystemExit(128 + (stop.signal or 15))
+                raise SystemExit(128 + (stop.signal or signal.SIGTERM))
     _set_offset(training.averaged, train)
     return training.averaged
 

@@ -2,26 +2,63 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from digitsum.errors import InputError
 from digitsum.files import repository_root
 
 EXPERIMENT = "digitsum"
+NOTE = """Each run with the tag `digitsum.result` is **one result of the pipeline**: this data, these params, this code.
+Its children are the stages; one that is called *restored* was skipped by DVC or taken from its cache, and its
+description names the run that computed it. Runs of stages that stand alone are under way, failed, or part of no result.
+
+Select results and press **Compare**. `python -m digitsum sync` adds what is missing."""
+SWITCH = "DIGITSUM_TRACKING"  # "off" records nothing
+SECONDS_PER_CALL = 10  # before a server that says nothing counts as gone
+
+
+def switched_off() -> bool:
+    return os.environ.get(SWITCH) == "off"
 
 
 def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{repository_root() / 'mlflow.db'}"
 
 
-def connect() -> Any:
-    """An MlflowClient. MLflow is imported here, since that takes seconds."""
+def connect(uri: str) -> Any:
+    """An MlflowClient. MLflow is imported here, since that takes seconds.
+
+    It never tries again by itself, which could tell a server the same twice and holds a call for minutes.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # by default a dead server holds a call for minutes
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS_PER_CALL))
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     from mlflow import MlflowClient
 
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # else it tells how it makes its tables
-    return MlflowClient(tracking_uri())
+    return MlflowClient(uri)
+
+
+@contextmanager
+def opened() -> Iterator[tuple[Any, str]]:
+    """A client of the store, and the experiment.
+
+    Raises:
+        InputError: if the store cannot be used, now or within the block.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client = connect(tracking_uri())
+        yield client, experiment_id(client)
+    except MlflowException as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{tracking_uri()}: the MLflow store cannot be used ({reason})") from error
 
 
 def experiment_id(client: Any) -> str:
@@ -30,10 +67,34 @@ def experiment_id(client: Any) -> str:
 
     known = client.get_experiment_by_name(EXPERIMENT)
     if known is None:
-        local = tracking_uri().startswith("sqlite:")
-        location = (repository_root() / "mlartifacts").as_uri() if local else None
+        file = embedded_store(client.tracking_uri)
+        location = (file.parent / "mlartifacts").as_uri() if file else None
         try:
-            return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+            made = client.create_experiment(EXPERIMENT, location, {"mlflow.note.content": NOTE})
         except MlflowException:  # another process was quicker
             known = client.get_experiment_by_name(EXPERIMENT)
+        else:
+            return str(made)
+    if known.lifecycle_stage == "deleted":
+        client.restore_experiment(known.experiment_id)
     return str(known.experiment_id)
+
+
+def embedded_store(uri: str) -> Path | None:
+    """The database file behind a URI, if it is one on this machine."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def search(client: Any, experiment: str, **tags: str) -> list[Any]:
+    """All runs with these tags (`__` in a name is a dot), oldest first."""
+    words = [f"tags.`{name.replace('__', '.')}` = '{value}'" for name, value in tags.items()]
+    runs: list[Any] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment], " and ".join(words), order_by=["attributes.start_time ASC"], page_token=token
+        )
+        runs += page
+        token = page.token
+        if not token:
+            return runs

@@ -2,20 +2,23 @@
 
 import getpass
 import os
+import platform
 import subprocess
-import time
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Protocol
 
 import yaml
 
-from digitsum.errors import InputError
-from digitsum.tracking.store import connect, experiment_id, tracking_uri
-
-SWITCH = "DIGITSUM_TRACKING"  # "off" records nothing
+from digitsum.files import repository_root
+from digitsum.tracking.checksums import checksum, digest, outs_of
+from digitsum.tracking.outbox import Parcel
+from digitsum.tracking.store import switched_off, tracking_uri
 
 
 class Tracker(Protocol):
@@ -49,72 +52,86 @@ class NullTracker:
         pass
 
 
-class MlflowTracker:
-    """Writes to one run of an MLflow store."""
+class OutboxTracker:
+    """Leaves everything in the outbox, for a sender that runs beside the stages."""
 
-    def __init__(self, client: Any, run_id: str):
-        self._client, self._run = client, run_id
+    def __init__(self, parcel: Parcel):
+        self._parcel = parcel
 
     def params(self, section: str, values: Mapping[str, Any]) -> None:
-        from mlflow.entities import Param
-
-        flat = [Param(key, str(value)) for key, value in _flatten(section, values)]
-        self._client.log_batch(self._run, params=flat)
+        self._parcel.add("params", values=flat({section: values}))
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        self._client.log_batch(self._run, metrics=[Metric(key, value, now, step) for key, value in values.items()])
+        self._parcel.add("metrics", values=dict(values), step=step)
 
     def tags(self, values: Mapping[str, str]) -> None:
-        from mlflow.entities import RunTag
-
-        self._client.log_batch(self._run, tags=[RunTag(key, value) for key, value in values.items()])
+        self._parcel.add("tags", values=dict(values))
 
     def data(self, path: Path, context: str) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        dataset = Dataset(name=str(path), digest=_digest(path), source_type="local", source=f'{{"uri": "{path}"}}')
-        self._client.log_inputs(self._run, datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+        self._parcel.add("data", path=str(path), digest=checksum(path), context=context)
 
     def file(self, path: Path) -> None:
-        self._client.log_artifact(self._run, str(path))
+        self._parcel.add_file(path)
 
 
 @contextmanager
 def tracked(stage: str, wanted: bool = True) -> Iterator[Tracker]:
     """The tracker of one run of a stage; the run ends FINISHED, FAILED or KILLED as the block does."""
-    if not wanted or os.environ.get(SWITCH) == "off":
+    if not wanted or switched_off():
         yield NullTracker()
         return
-    client, run_id = _start(stage)
+    parcel = Parcel.begin(tracking_uri(), stage, _origin(stage))
+    _start_sender()
     status = "KILLED"
     try:
-        yield MlflowTracker(client, run_id)
+        parcel.add("tags", values=environment())
+        parcel.add_text("packages.txt", "".join(f"{package}\n" for package in packages()))
+        yield OutboxTracker(parcel)
+        # by these the result that the stage took part in finds it
+        parcel.add("tags", values={"digitsum.outs": outs_digest(stage)})
         status = "FINISHED"
-    except Exception:
+    except Exception as error:
         status = "FAILED"
+        parcel.add("tags", values={"digitsum.error": shorten(str(error) or type(error).__name__, 500)})
         raise
     finally:
-        client.set_terminated(run_id, status)
+        parcel.add("end", status=status)
 
 
-def _start(stage: str) -> tuple[Any, str]:
-    """
-    Raises:
-        InputError: if the store cannot be reached or written.
-    """
-    try:
-        client = connect()
-        run = client.create_run(experiment_id(client), run_name=stage, tags=_origin(stage))
-    except Exception as error:  # of MLflow, SQLAlchemy or the network: there is no common kind
-        reason = shorten(str(error), 160)
-        raise InputError(
-            f"{tracking_uri()}: the MLflow store cannot be used ({reason}); "
-            f"set MLFLOW_TRACKING_URI to another, or {SWITCH}=off"
-        ) from error
-    return client, run.info.run_id
+def _start_sender() -> None:
+    """Of the repository itself, in which DVC's temporary copies send as well; it outlives the stage."""
+    silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    words = [sys.executable, "-m", "digitsum", "sync", "--watch"]
+    subprocess.Popen(words, cwd=repository_root(), start_new_session=True, **silent)  # type: ignore[call-overload]
+
+
+def outs_digest(stage: str) -> str:
+    """Of the checksums of all that a stage wrote."""
+    stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
+    return digest({out: checksum(Path(out)) for out in outs_of(stages[stage])})
+
+
+def environment() -> dict[str, str]:
+    """What else a result may depend on."""
+    return {
+        "digitsum.python": platform.python_version(),
+        "digitsum.platform": f"{platform.system()} {platform.machine()} {_processor()}",
+        "digitsum.packages": digest(packages()),
+    }
+
+
+@cache
+def packages() -> list[str]:
+    """All that is installed, with versions."""
+    return sorted({f"{found.name}=={found.version}".lower() for found in distributions()})
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
 
 
 def _origin(stage: str) -> dict[str, str]:
@@ -122,7 +139,8 @@ def _origin(stage: str) -> dict[str, str]:
     with suppress(OSError, KeyError):  # a user without a name, as in some containers
         tags["mlflow.user"] = getpass.getuser()
     if commit := _git("rev-parse", "HEAD"):
-        changed = _git("status", "--porcelain", "--", ".", ":!dvc.lock")  # dvc.lock changes as the pipeline runs
+        made = (":!dvc.lock", ":!data", ":!models", ":!reports")  # as the pipeline runs
+        changed = _git("status", "--porcelain", "--", ".", *made)
         tags |= {"mlflow.source.git.commit": commit, "digitsum.dirty": str(bool(changed)).lower()}
     if experiment := os.environ.get("DVC_EXP_NAME"):
         tags["digitsum.experiment"] = experiment
@@ -135,20 +153,9 @@ def _git(*words: str) -> str:
     return ""
 
 
-def _flatten(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested mappings as one, with keys such as train.augment.rotate."""
+    found: dict[str, str] = {}
     for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(f"{prefix}.{key}", value)
-        else:
-            yield f"{prefix}.{key}", value
-
-
-def _digest(path: Path) -> str:
-    """The checksum in dvc.lock of the output `path`, at most 36 characters; "unknown" where DVC has none."""
-    lock = Path("dvc.lock")
-    if lock.exists():
-        for stage in yaml.safe_load(lock.read_text())["stages"].values():
-            for out in stage.get("outs", []):
-                if out["path"] == str(path):
-                    return str(out["md5"])
-    return "unknown"
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": str(value)}
+    return found

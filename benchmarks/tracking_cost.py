@@ -1,0 +1,72 @@
+"""What tracking costs: the default pipeline with it and without, and one more result in a store that has many.
+
+    PYTHONPATH=. python benchmarks/tracking_cost.py [--pairs 2] [--rows 1000]
+
+The stages run in a clean clone of the last commit, by hand rather than by dvc, in pairs: on, off, off, on.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from digitsum.tracking.results import in_commit
+from digitsum.tracking.rows import Rows
+from digitsum.tracking.store import connect, experiment_id
+
+STAGES = ("ingest", "preprocess", "train", "evaluate", "confusion")
+
+
+def pipeline(clone: Path, tracking: str) -> float:
+    """Seconds of all stages, and of the sync after them."""
+    here = {**os.environ, "DIGITSUM_TRACKING": tracking}
+    words = [["-m", f"stages.{stage}"] for stage in STAGES] + [["-m", "digitsum", "sync"]]
+    start = time.monotonic()
+    for word in words:
+        subprocess.run([sys.executable, *word], cwd=clone, env=here, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - start
+
+
+def one_more(clone: Path, rows: int) -> tuple[float, float]:
+    """Seconds of a sync that adds one result to a store of so many, and of importing MLflow alone."""
+    client = connect(f"sqlite:///{clone / 'many.db'}")
+    store = Rows(client, experiment_id(client))
+    os.chdir(clone)
+    result = in_commit("HEAD", None)
+    assert result is not None
+    for number in range(rows):
+        lock = result.lock.replace(next(iter(result.outs.values())), f"{number:032x}.dir")
+        store.add(replace(result, lock=lock, occasion=f"number {number}"))
+    here = {**os.environ, "MLFLOW_TRACKING_URI": client.tracking_uri, "DIGITSUM_TRACKING": "on"}
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-m", "digitsum", "sync"], env=here, check=True)
+    took = time.monotonic() - start
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import mlflow, mlflow.pyfunc"], check=True)
+    return took, time.monotonic() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pairs", type=int, default=2)
+    parser.add_argument("--rows", type=int, default=1000)
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        subprocess.run(["git", "clone", "-q", ".", str(clone)], check=True)
+        if words.rows:
+            took, imports = one_more(clone, words.rows)
+            print(f"one result more in a store of {words.rows}: {took:.1f} s, importing MLflow alone {imports:.1f} s")
+        for pair in range(words.pairs):
+            order = ("on", "off") if pair % 2 == 0 else ("off", "on")
+            seconds = {tracking: pipeline(clone, tracking) for tracking in order}
+            print(json.dumps(seconds | {"cost": seconds["on"] - seconds["off"]}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

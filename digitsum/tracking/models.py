@@ -1,0 +1,86 @@
+"""A model of a result in MLflow's own form, which its servers and loaders understand; nothing of it is pickled."""
+
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from digitsum.tracking.checksums import checksum
+from digitsum.tracking.results import Result
+
+Column = tuple[str, str, tuple[int, ...]]  # name, NumPy's name of the type, shape with -1 for any number
+
+
+@dataclass(frozen=True)
+class ModelForm:
+    """How a model is served: who loads the file, what goes in and what comes out."""
+
+    path: str  # among the outs of the pipeline
+    loader: str  # a module with MLflow's _load_pyfunc
+    code: Path  # the package that it is in
+    needs: tuple[str, ...]  # distributions to install
+    schema: Callable[[Path], tuple[list[Column], list[Column]]]  # inputs and outputs of the model in a file
+
+
+def log_model(client: Any, experiment: str, row: str, form: ModelForm, result: Result) -> str | None:
+    """The id of the logged model with the checksum of the result's, which is logged first where it is not there.
+
+    None if the file is neither in the working tree nor in DVC's cache.
+    """
+    from mlflow.entities import LoggedModelOutput
+
+    md5 = result.outs[form.path]
+    known = client.search_logged_models([experiment], f"tags.`digitsum.md5` = '{md5}'")
+    ready = [model for model in known if str(model.status) == "READY"]
+    if ready:
+        model = ready[0]
+    elif file := find(form.path, md5):
+        model = client.create_logged_model(
+            experiment, f"{result.params.get('model', {}).get('head', 'model')}-{md5[:8]}", row, {"digitsum.md5": md5}
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            _save(Path(folder) / "model", file, form, model.model_id)
+            client.log_model_artifacts(model.model_id, f"{folder}/model")
+        client.finalize_logged_model(model.model_id, "READY")
+    else:
+        return None
+    client.log_outputs(row, [LoggedModelOutput(model.model_id, 0)])
+    return str(model.model_id)
+
+
+def _save(folder: Path, file: Path, form: ModelForm, model_id: str) -> None:
+    import mlflow.pyfunc
+    import numpy as np
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    inputs, outputs = (
+        Schema([TensorSpec(np.dtype(kind), shape, name or None) for name, kind, shape in columns])
+        for columns in form.schema(file)
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example")  # it would load the model to call it
+        mlflow.pyfunc.save_model(
+            str(folder),
+            loader_module=form.loader,
+            data_path=str(file),
+            code_paths=[str(form.code)],
+            mlflow_model=Model(model_id=model_id),
+            signature=ModelSignature(inputs, outputs),
+            pip_requirements=[f"{name}=={version(name)}" for name in form.needs],
+        )
+
+
+def find(path: str, md5: str) -> Path | None:
+    """A file with this checksum, from the working tree or DVC's cache."""
+    if Path(path).is_file() and checksum(Path(path)) == md5:
+        return Path(path)
+    # asked rather than guessed, since it may be anywhere; it takes a second
+    said = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=False)
+    file = Path(said.stdout.strip()) / "files" / "md5" / md5[:2] / md5[2:]
+    return file if said.returncode == 0 and file.is_file() and checksum(file) == md5 else None

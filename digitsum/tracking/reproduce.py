@@ -1,0 +1,158 @@
+"""Makes a result again from nothing but its row and git, and says where it first differs."""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from digitsum.errors import InputError
+from digitsum.files import read_json
+from digitsum.tracking.checksums import checksum
+from digitsum.tracking.results import LOCK, PIPELINE, Essence, essence, metrics_files
+from digitsum.tracking.tracker import environment
+
+TOLERANCE = 0.02  # of a metric, absolute up to 1 and relative beyond: two seeds of one recipe are this far apart
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`diverges` is the first stage whose outs have other checksums; `apart` the metrics beyond the tolerance."""
+
+    diverges: str | None
+    apart: Mapping[str, tuple[float, float]]
+    same_machine: bool
+
+    @property
+    def holds(self) -> bool:
+        return self.diverges is None or (not self.same_machine and not self.apart)
+
+    def __str__(self) -> str:
+        if self.diverges is None:
+            return "identical: every stage made the same bytes"
+        where = (
+            "this machine and environment"
+            if self.same_machine
+            else "a machine or environment that is another or was not recorded"
+        )
+        if self.apart:
+            far = ", ".join(f"{name} {now:g} for {then:g}" for name, (then, now) in self.apart.items())
+            return f"diverges first at {self.diverges}, on {where}; beyond {TOLERANCE:g}: {far}"
+        return f"diverges first at {self.diverges}, on {where}; all metrics within {TOLERANCE:g}"
+
+
+def reproduce(client: Any, row: Any) -> Verdict:
+    """Runs the pipeline in a clean clone with an empty cache, compares, and writes the verdict on the row.
+
+    Raises:
+        InputError: if commit, changes or outside data are not to be had, or a stage fails.
+    """
+    tags = row.data.tags
+    with tempfile.TemporaryDirectory(prefix="digitsum-") as temporary:
+        clone, papers = Path(temporary) / "clone", Path(temporary) / "papers"
+        papers.mkdir()
+        there = {item.path for item in client.list_artifacts(row.info.run_id)}
+        paper = {
+            name: client.download_artifacts(row.info.run_id, name, str(papers))
+            for name in (LOCK, "changes.patch")
+            if name in there
+        }
+        lock = Path(paper[LOCK]).read_text()
+        if tags["digitsum.dirty"] == "true" and "changes.patch" not in paper:
+            raise InputError(
+                f"{row.info.run_id}: made with changes of {tags['mlflow.source.git.commit'][:10]} that nobody recorded"
+            )
+        _clone(tags["mlflow.source.git.commit"], paper.get("changes.patch"), clone)
+        _lay_out(essence(lock), clone)
+        started = time.time()
+        _repro(clone)
+        made = essence((clone / LOCK).read_text())
+        figures = _figures(clone)
+    verdict = compare(essence(lock), made, row.data.metrics, figures, _same_machine(tags))
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(started))
+    client.set_tag(row.info.run_id, "digitsum.reproduced", f"{verdict} ({when}, {platform.node()})")
+    return verdict
+
+
+def compare(
+    then: Mapping[str, Essence],
+    now: Mapping[str, Essence],
+    metrics_then: Mapping[str, float],
+    metrics_now: Mapping[str, float],
+    same_machine: bool,
+) -> Verdict:
+    first = next((name for name in then if then[name]["outs"] != now.get(name, {}).get("outs")), None)
+    apart = {
+        name: (value, metrics_now[name])
+        for name, value in metrics_then.items()
+        if name in metrics_now and abs(value - metrics_now[name]) > TOLERANCE * max(1.0, abs(value))
+    }
+    return Verdict(first, apart, same_machine)
+
+
+def _clone(commit: str, patch: str | None, clone: Path) -> None:
+    _git("clone", "--quiet", "--shared", "--no-checkout", ".", str(clone), failed="cannot be cloned")
+    _git("-C", str(clone), "checkout", "--quiet", commit, failed="is not in this repository; git fetch may bring it")
+    if patch:
+        _git("-C", str(clone), "apply", patch, failed="does not take changes.patch")
+
+
+def _git(*words: str, failed: str) -> None:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"{words[-1]} {failed} ({' '.join(done.stderr.split())[:160]})")
+
+
+def _lay_out(stages: Mapping[str, Essence], clone: Path) -> None:
+    """Outside data that git does not have, if it is still what it was."""
+    outs = {out for stage in stages.values() for out in stage["outs"]}
+    sources = {path: md5 for stage in stages.values() for path, md5 in stage["deps"].items()}
+    for path, md5 in sources.items():
+        if any(path == out or path.startswith(f"{out}/") for out in outs):
+            continue
+        copy, original = clone / path, Path(path)
+        if copy.exists() and checksum(copy) == md5:
+            continue
+        if not original.exists() or checksum(original) != md5:
+            raise InputError(f"{path}: not what the result was made of (MD5 {md5}); bring that back first")
+        _link(original, copy)
+    for folder in Path("data").iterdir():  # downloads, as of MNIST, that no stage names
+        if folder.is_dir() and folder.as_posix() not in outs and not (clone / folder).exists():
+            _link(folder, clone / folder)
+
+
+def _link(original: Path, copy: Path) -> None:
+    """A folder of links, since DVC refuses a link to a folder."""
+    if original.is_dir():
+        copy.mkdir(parents=True, exist_ok=True)
+        for file in original.iterdir():
+            _link(file, copy / file.name)
+    else:
+        copy.unlink(missing_ok=True)
+        copy.symlink_to(original.resolve())
+
+
+def _repro(clone: Path) -> None:
+    here = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+    here |= {"DIGITSUM_TRACKING": "off", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    dvc = [sys.executable, "-m", "dvc"]
+    cache = str(clone / ".dvc" / "cache")
+    subprocess.run([*dvc, "config", "--local", "cache.dir", cache], cwd=clone, env=here, check=True)
+    done = subprocess.run([*dvc, "repro", "--force", "--no-commit"], cwd=clone, env=here, check=False)
+    if done.returncode:
+        raise InputError(f"dvc repro failed in a clean clone with exit code {done.returncode}; what it said is above")
+
+
+def _figures(clone: Path) -> dict[str, float]:
+    paths = metrics_files((clone / PIPELINE).read_text())
+    return {name: value for path in paths for name, value in read_json(clone / path).items()}
+
+
+def _same_machine(tags: Mapping[str, str]) -> bool:
+    """As far as can be told: the interpreter, the processor and the packages."""
+    return all(tags.get(name) == value for name, value in environment().items())

@@ -1,0 +1,228 @@
+"""One row for each result: a parent run with everything that tells results apart, and the stages as its children."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from digitsum.tracking.models import ModelForm, log_model
+from digitsum.tracking.results import Essence, Result
+from digitsum.tracking.sender import log_params
+from digitsum.tracking.store import search
+from digitsum.tracking.tracker import flat
+
+PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+LONGEST_NOTE = 4000  # characters; a tag holds 8,000
+ENVIRONMENT = ("digitsum.python", "digitsum.platform", "digitsum.packages")
+
+
+class Rows:
+    """The rows of one experiment."""
+
+    def __init__(self, client: Any, experiment: str, form: ModelForm | None = None):
+        """`form` says how the model among the outs is logged."""
+        self._client, self.experiment, self._form = client, experiment, form
+
+    @property
+    def born(self) -> int:
+        """When the experiment was made: a store that was deleted and made anew has the same numbers."""
+        return int(self._client.get_experiment(self.experiment).creation_time)
+
+    def find(self, **tags: str) -> list[Any]:
+        return search(self._client, self.experiment, **tags)
+
+    def with_data(self, md5: str) -> list[Any]:
+        """Rows of results that have a file or folder with a checksum that begins so, oldest first."""
+        words = f"tags.`digitsum.checksums` LIKE '%\"{md5}%'"
+        return list(self._client.search_runs([self.experiment], words, order_by=["attributes.start_time ASC"]))
+
+    def models_of(self, row: Any) -> list[str]:
+        """Ids of the models that a row has."""
+        return [model.model_id for model in (row.outputs.model_outputs if row.outputs else [])]
+
+    def newest(self, count: int) -> list[Any]:
+        """Newest first."""
+        words = "tags.`digitsum.result` != ''"
+        return list(self._client.search_runs([self.experiment], words, 1, count, ["attributes.start_time DESC"]))
+
+    def champion(self) -> Any | None:
+        """The row of the registered champion."""
+        from mlflow.exceptions import MlflowException
+
+        with suppress(MlflowException):  # none yet
+            return self._client.get_run(self._client.get_model_version_by_alias("digitsum", "champion").run_id)
+        return None
+
+    def add(self, result: Result) -> bool:
+        """Whether the result was new; one that has a row is told of the occasion alone.
+
+        May be cut off anywhere and called again.
+        """
+        there = self.find(digitsum__result=result.key)
+        whole = [run for run in there if run.info.status == "FINISHED"]
+        if whole:
+            self._occur(whole[0], result)
+            return False
+        row = there[0].info.run_id if there else self._begin(result)
+        self._fill(row, result)
+        first, *others = self.find(digitsum__result=result.key)
+        if others and first.info.run_id != row:  # somebody else was quicker
+            self._client.delete_run(row)
+            return False
+        return True
+
+    def _begin(self, result: Result) -> str:
+        computed = [run.info.start_time for run in self._computed(result, "").values() if _is_free(run)]
+        run = self._client.create_run(
+            self.experiment,
+            min([result.time, *computed]),
+            {"digitsum.result": result.key, "mlflow.source.name": "dvc.yaml", "mlflow.source.type": "PROJECT"},
+            run_name=_name(result),
+        )
+        return str(run.info.run_id)
+
+    def _fill(self, row: str, result: Result) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, RunTag
+
+        runs = self._computed(result, row)
+        for stage, essence in result.stages.items():
+            self._child(row, result, stage, essence, runs.get(stage))
+        environment = {
+            name: value for run in runs.values() for name, value in run.data.tags.items() if name in ENVIRONMENT
+        }
+        log_params(self._client, row, flat(result.params))
+        self._client.log_batch(row, tags=[RunTag(*pair) for pair in (environment | _tags(result)).items()])
+        self._client.log_text(row, result.lock, "dvc.lock")
+        if result.patch:
+            self._client.log_text(row, result.patch, "changes.patch")
+
+        data = {path: md5 for path, md5 in result.outs.items() if path.startswith("data/")}
+        self._client.log_inputs(
+            row,
+            [
+                DatasetInput(
+                    Dataset(path, md5, "local", json.dumps({"uri": path})),
+                    [InputTag("mlflow.data.context", _context(result, path))],
+                )
+                for path, md5 in data.items()
+            ],
+        )
+        model = log_model(self._client, self.experiment, row, self._form, result) if self._form else None
+        data_name, data_digest = _judged_on(result)
+        metrics = [
+            Metric(name, float(value), result.time, 0, model, data_name, data_digest, row)
+            for name, value in result.metrics.items()
+        ]
+        self._client.log_batch(row, metrics=metrics)
+        ends = [run.info.end_time for run in runs.values() if run.data.tags.get(PARENT) == row and run.info.end_time]
+        self._client.set_terminated(row, "FINISHED", max([result.time, *ends]))
+
+    def _computed(self, result: Result, row: str) -> dict[str, Any]:
+        """The run that made the outs of each stage, as far as known: the row's own, or one without a row, or any."""
+
+        def distance(run: Any) -> tuple[bool, bool, bool]:
+            elsewhere = run.data.tags.get("digitsum.experiment") != result.experiment
+            return run.data.tags.get(PARENT) != row, not _is_free(run), elsewhere
+
+        found: dict[str, Any] = {}
+        for stage in result.stages:
+            if runs := self.find(digitsum__outs=result.stage_key(stage), digitsum__stage=stage):
+                found[stage] = min(runs, key=distance)
+        return found
+
+    def _child(self, row: str, result: Result, stage: str, essence: Essence, run: Any | None) -> None:
+        """The run of a stage, or where that is in another row or unknown, one that stands for it."""
+        if run is not None and (_is_free(run) or run.data.tags[PARENT] == row):
+            self._client.set_tag(run.info.run_id, PARENT, row)
+            return
+        if self.find(**{"mlflow__parentRunId": row, "digitsum__stage": stage}):
+            return
+        tags = {PARENT: row, "digitsum.stage": stage, "digitsum.restored": "true"}
+        note = "Skipped by DVC or taken from its cache. "
+        if run is None:
+            note += "Which run computed it is not known here."
+        else:
+            saved = (run.info.end_time - run.info.start_time) / 1000
+            address = f"#/experiments/{self.experiment}/runs/{run.info.run_id}"
+            note += f"Computed by [{run.info.run_name} {run.info.run_id[:8]}]({address}); saved {saved:,.0f} s."
+            tags |= {"digitsum.computed_by": run.info.run_id, "digitsum.saved_seconds": f"{saved:.1f}"}
+        child = self._client.create_run(
+            self.experiment, result.time, tags | {NOTE: note}, run_name=f"{stage} (restored)"
+        ).info.run_id
+        log_params(self._client, child, flat(essence["params"]))
+        self._client.set_terminated(child, "FINISHED", result.time)
+
+    def _occur(self, run: Any, result: Result) -> None:
+        """Notes the occasion; a commit that holds the result is a better origin than a workspace with changes."""
+        tags = run.data.tags
+        occasions = json.loads(tags["digitsum.occasions"])
+        better = tags["digitsum.dirty"] == "true" and not result.dirty
+        if result.occasion not in occasions:
+            new = _tags(result) if better else {}
+            new["digitsum.occasions"] = _occasions([*occasions, result.occasion])
+            for name, value in new.items():
+                self._client.set_tag(run.info.run_id, name, value)
+            if better:
+                self._client.update_run(run.info.run_id, name=_name(result))
+        for stage in result.stages:  # computed once more, with the same outcome
+            for other in self.find(digitsum__outs=result.stage_key(stage), digitsum__stage=stage):
+                if _is_free(other):
+                    self._client.set_tag(other.info.run_id, PARENT, run.info.run_id)
+
+
+def _is_free(run: Any) -> bool:
+    return PARENT not in run.data.tags
+
+
+def _name(result: Result) -> str:
+    origin = result.experiment or result.commit[:8] + ("+" if result.dirty else "")
+    accuracy = result.metrics.get("accuracy")
+    return f"{origin} {accuracy:.2%}" if accuracy is not None else origin
+
+
+def _tags(result: Result) -> dict[str, str]:
+    sources = {path: md5 for path, md5 in result.sources.items() if path.startswith("data/")}
+    checksums = sources | {path: md5 for path, md5 in result.outs.items() if not path.startswith("reports/")}
+    return {
+        "mlflow.source.git.commit": result.commit,
+        "digitsum.dirty": str(result.dirty).lower(),
+        "digitsum.experiment": result.experiment or "",
+        "digitsum.checksums": json.dumps(checksums),
+        "digitsum.occasions": _occasions([result.occasion]),
+        NOTE: _note(result),
+    }
+
+
+def _occasions(occasions: list[str]) -> str:
+    """As many of the newest as a tag can hold, with the first."""
+    while len(text := json.dumps(occasions)) > LONGEST_NOTE:
+        del occasions[1]
+    return text
+
+
+def _note(result: Result) -> str:
+    kept = "with changes that `changes.patch` has" if result.patch else "with changes that are not known"
+    where = f"`{result.commit}`" + (f", {kept}" if result.dirty else "")
+    return f"Code and params: {where}.\n\nTo make it again: `python -m digitsum reproduce`, and the id of this run."
+
+
+def _context(result: Result, path: str) -> str:
+    users = [name for name, stage in result.stages.items() if any(dep.startswith(path) for dep in stage["deps"])]
+    return ", ".join(users)
+
+
+def _judged_on(result: Result) -> tuple[str, str] | tuple[None, None]:
+    """Path and checksum of the data that the stage with the metrics read."""
+    for stage in result.stages.values():
+        if any(path in stage["outs"] for path in result.figures):
+            for path in stage["deps"]:
+                if path in result.outs:
+                    return path, result.outs[path]
+    return None, None
+
+
+def checksums_of(tags: Mapping[str, str]) -> dict[str, str]:
+    """Path to checksum, of the data and the model of a row."""
+    found: dict[str, str] = json.loads(tags.get("digitsum.checksums", "{}"))
+    return found

@@ -1,0 +1,26 @@
+"""Draws docs/comparison.png from the store's newest results: PYTHONPATH=.:tests python docs/draw_comparison.py"""
+
+from pathlib import Path
+
+from browser import page
+from servers import mlflow_server
+
+from digitsum.tracking.rows import Rows
+from digitsum.tracking.store import opened, tracking_uri
+from digitsum.ui import comparison
+
+
+def main() -> None:
+    with (
+        opened() as (client, experiment),
+        mlflow_server(tracking_uri(), Path("mlartifacts")) as (address, _),
+        page(1500, 1300) as tab,
+    ):
+        tab.goto(comparison(address, Rows(client, experiment)))
+        tab.get_by_text("accuracy", exact=True).first.wait_for()
+        tab.wait_for_timeout(3000)  # the plot is drawn in steps
+        tab.screenshot(path="docs/comparison.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Real servers on loopback: MLflow's, PostgreSQL, and S3's interface."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.request import urlopen
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def mlflow_server(backend: str, artifacts: object, **environment: str) -> Iterator[tuple[str, "_Group"]]:
+    """Its address and processes; artifacts go through it."""
+    port = free_port()
+    words = ["mlflow", "server", "--backend-store-uri", backend, "--artifacts-destination", str(artifacts)]
+    words += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    here = (
+        os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"} | environment
+    )
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        [sys.executable, "-m", *words], env=here, stdout=quiet, stderr=quiet, start_new_session=True
+    ) as process:
+        try:
+            wait(f"http://127.0.0.1:{port}/health", process)
+            yield f"http://127.0.0.1:{port}", _Group(process)
+        finally:
+            _Group(process).send_signal(signal.SIGKILL)
+
+
+class _Group:
+    """A server and its workers, which signals reach together."""
+
+    def __init__(self, process: subprocess.Popen[bytes]):
+        self._process = process
+
+    def send_signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+
+def wait(address: str, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert process.poll() is None, f"the server of {address} ended with {process.returncode}"
+        with suppress(OSError), urlopen(address, timeout=5):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{address} does not answer")
+
+
+@contextmanager
+def postgres_and_s3(folder: Path) -> Iterator[tuple[str, Callable[[], list[str]]]]:
+    """An MLflow server with both behind it: its address, and what lists the names of the objects."""
+    import boto3
+    import pgserver
+
+    port = free_port()
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+    endpoint = f"http://127.0.0.1:{port}"
+    database = pgserver.get_server(folder / "postgres")
+    with subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as s3:
+        try:
+            wait(f"{endpoint}/moto-api/", s3)
+            client = boto3.client(
+                "s3", endpoint_url=endpoint, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
+            )
+            client.create_bucket(Bucket="digitsum")
+
+            def objects() -> list[str]:
+                return [item["Key"] for item in client.list_objects_v2(Bucket="digitsum").get("Contents", [])]
+
+            with mlflow_server(
+                database.get_uri(), "s3://digitsum/artifacts", MLFLOW_S3_ENDPOINT_URL=endpoint, **keys
+            ) as (uri, _):
+                yield uri, objects
+        finally:
+            s3.kill()
+            database.cleanup()

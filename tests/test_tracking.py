@@ -1,0 +1,442 @@
+"""No result is ever lost: real dvc, real git, real MLflow stores and servers."""
+
+import io
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+import yaml
+from conftest import change
+from mlflow import MlflowClient
+from servers import mlflow_server, postgres_and_s3
+from shell import call, start, wait_for
+from test_stages import digests, run
+
+from digitsum.__main__ import main
+from digitsum.model.network import SumModel
+
+ON = {"DIGITSUM_TRACKING": "on"}
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `made` copies, once it is there."""
+    return tmp_path_factory.mktemp("template") / "project"
+
+
+@pytest.fixture
+def made(template: Path, repository: Path) -> Path:
+    """The repository with a committed result, of whose runs MLflow knows nothing."""
+    if not template.exists():
+        call("dvc", "repro")
+        call("git", "add", "-A")
+        call("git", "commit", "-qm", "result")
+        shutil.copytree(repository, template, symlinks=True)
+    else:
+        shutil.copytree(template, repository, symlinks=True, dirs_exist_ok=True)
+    return repository
+
+
+def store(uri: str = "") -> tuple[MlflowClient, str]:
+    client = MlflowClient(uri or f"sqlite:///{Path('mlflow.db').resolve()}")
+    experiment = client.get_experiment_by_name("digitsum")
+    assert experiment is not None
+    return client, experiment.experiment_id
+
+
+def rows(uri: str = "") -> list[Any]:
+    client, experiment = store(uri)
+    return list(client.search_runs([experiment], "tags.`digitsum.result` != ''", order_by=["start_time ASC"]))
+
+
+def children(row: Any, uri: str = "") -> dict[str, Any]:
+    client, experiment = store(uri)
+    runs = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{row.info.run_id}'")
+    return {run.data.tags["digitsum.stage"]: run for run in runs}
+
+
+def digitsum(*words: str, code: int = 0, **environment: str) -> str:
+    """`python -m digitsum`, in this process, since importing MLflow takes seconds."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as said:
+        for name, value in (ON | environment).items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["digitsum", *words])
+        ended: int | str | None = 0
+        try:
+            main()
+        except SystemExit as end:
+            ended = end.code
+    text = said.getvalue()
+    if isinstance(ended, str):  # an error
+        ended, text = 1, f"{text}{ended}\n"
+    assert ended == code, text
+    return text
+
+
+def sync(*words: str, **environment: str) -> str:
+    return digitsum("sync", *words, **environment)
+
+
+def stage_runs(uri: str = "") -> list[Any]:
+    """Of stages that ran, unlike those that stand for one that did not."""
+    client, experiment = store(uri)
+    return list(client.search_runs([experiment], "tags.`digitsum.parcel` != ''"))
+
+
+def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(repository: Path) -> None:
+    call("dvc", "repro", **ON)
+    assert sync().startswith("rows")
+    (row,) = rows()
+    assert row.info.status == "FINISHED"
+    runs = children(row)
+    assert {name: run.info.status for name, run in runs.items()} == dict.fromkeys(
+        ("ingest", "preprocess", "train", "evaluate", "confusion"), "FINISHED"
+    )
+    client, _ = store()
+    history = client.get_metric_history(runs["train"].info.run_id, "val_accuracy")
+    assert [metric.step for metric in history] == [1, 2]
+
+    given = yaml.safe_load(Path("params.yaml").read_text())
+    assert {name.partition(".")[0] for name in row.data.params} == given.keys()
+    assert row.data.params["train.augment.rotate"] == "5.0"
+    figures = json.loads(Path("reports/metrics.json").read_text()) | json.loads(
+        Path("reports/confusion.json").read_text()
+    )
+    assert row.data.metrics == pytest.approx(figures)
+    assert row.data.tags["mlflow.source.git.commit"] == call("git", "rev-parse", "HEAD").strip()
+    assert row.data.tags["digitsum.dirty"] == "false"
+    lock = Path("dvc.lock").read_text()
+    assert Path(client.download_artifacts(row.info.run_id, "dvc.lock")).read_text() == lock
+    used = {item.dataset.name: item.dataset.digest for item in row.inputs.dataset_inputs}
+    assert used.keys() == {"data/raw", "data/processed"}
+    for item in [*row.inputs.dataset_inputs, *runs["train"].inputs.dataset_inputs]:
+        assert item.dataset.digest.endswith(".dir")
+        assert item.dataset.digest in lock
+    pictures = {item.path for item in client.list_artifacts(runs["confusion"].info.run_id, "confusion")}
+    assert {"confusion/matrix.png", "confusion/worst.png"} <= pictures
+
+    tracked = digests("data", "models", "reports")
+    run()
+    assert digests("data", "models", "reports") == tracked, "tracking changed a result"
+    assert "Data and pipelines are up to date" in call("dvc", "repro", **ON)
+    assert sync() == "rows      0 added\n"
+    assert len(client.search_runs([store()[1]])) == 6
+    assert len(stage_runs()) == 5
+    page = call("dvc", "plots", "show").strip().removeprefix("file://")
+    for name in ("learning curve (loss)", "confusion of sums", "reliability"):
+        assert name in Path(page).read_text()
+    assert f"accuracy  {figures['accuracy']:.2%} of 40 test sums right" in digitsum("summary")
+
+
+def test_three_experiments_are_three_rows(made: Path) -> None:
+    call("dvc", "exp", "run", "-n", "here", "-S", "train.epochs=1", **ON)
+    call("dvc", "exp", "run", "-n", "there", "--temp", "-S", "evaluate.batch_size=17", **ON)
+    call("dvc", "exp", "run", "-n", "cached", "-S", "train.epochs=2", "-S", "evaluate.batch_size=250", **ON)
+    sync()
+    found = {row.data.tags["digitsum.experiment"]: row for row in rows()}
+    assert found.keys() == {"here", "there", "cached"}
+    assert {row.data.tags["digitsum.dirty"] for row in found.values()} == {"false"}
+    refs = call("git", "for-each-ref", "--format=%(objectname)", "refs/exps").split()
+    assert {row.data.tags["mlflow.source.git.commit"] for row in found.values()} <= set(refs)
+
+    here, there, cached = (children(found[name]) for name in ("here", "there", "cached"))
+    assert here["train"].info.run_name == "train"
+    assert there["train"].info.run_name == "train (restored)"
+    assert there["train"].data.tags["digitsum.computed_by"] == here["train"].info.run_id
+    took = (here["train"].info.end_time - here["train"].info.start_time) / 1000
+    assert float(there["train"].data.tags["digitsum.saved_seconds"]) == pytest.approx(took, abs=0.1)
+    assert here["train"].info.run_id in there["train"].data.tags["mlflow.note.content"]
+    assert there["evaluate"].data.params["evaluate.batch_size"] == "17"
+    assert {run.data.tags["digitsum.restored"] for run in cached.values()} == {"true"}
+
+    assert sync() == "rows      0 added\n"
+    call("git", "checkout", "-q", ".")
+    call("dvc", "exp", "apply", "here", **ON)
+    assert sync() == "rows      0 added\n"
+    (row,) = (row for row in rows() if row.data.tags["digitsum.experiment"] == "here")
+    occasions = json.loads(row.data.tags["digitsum.occasions"])
+    assert "experiment here" in occasions
+    assert any(occasion.startswith("workspace on") for occasion in occasions)
+
+
+def test_what_the_next_repro_overwrites_has_a_row(made: Path) -> None:
+    """dvc.lock holds one result alone; each of these is in it for a moment."""
+    for size in (17, 23):
+        change(made, "evaluate", batch_size=size)
+        call("dvc", "repro", **ON)
+    change(made, "evaluate", batch_size=250)
+    call("dvc", "repro", **ON)  # from the cache
+    sync()
+    assert {row.data.params["evaluate.batch_size"] for row in rows()} == {"17", "23", "250"}
+    dirty = {row.data.params["evaluate.batch_size"]: row.data.tags["digitsum.dirty"] for row in rows()}
+    assert dirty == {"17": "true", "23": "true", "250": "false"}
+    client, _ = store()
+    (row,) = (row for row in rows() if row.data.params["evaluate.batch_size"] == "17")
+    assert "+  batch_size: 17" in Path(client.download_artifacts(row.info.run_id, "changes.patch")).read_text()
+
+
+def test_two_queue_workers_on_a_fresh_store(made: Path) -> None:
+    for size in (17, 23):
+        call("dvc", "exp", "run", "--queue", "-n", f"size-{size}", "-S", f"evaluate.batch_size={size}", **ON)
+    call("dvc", "queue", "start", "-j", "2", **ON)
+    while "Queued" in (status := call("dvc", "queue", "status")) or "Running" in status:
+        time.sleep(1)
+    assert status.count("Success") == 2, status
+    sync()
+    assert {row.data.tags["digitsum.experiment"] for row in rows()} >= {"size-17", "size-23"}
+    assert all(run.info.status == "FINISHED" for row in rows() for run in children(row).values())
+
+
+def test_results_of_other_commits_and_of_a_colleague(made: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    change(made, "evaluate", batch_size=17)
+    call("dvc", "repro")
+    call("git", "commit", "-qam", "second")
+    remote = tmp_path_factory.mktemp("remote")
+    call("dvc", "remote", "add", "-d", "shared", str(remote))
+    call("git", "commit", "-qam", "remote")
+    call("dvc", "push", "-q")
+
+    mine = tmp_path_factory.mktemp("mine") / "clone"
+    call("git", "clone", "-q", str(made), str(mine))
+    os.chdir(mine)
+    call("dvc", "pull", "-q")
+    assert "1 added" in sync()
+    assert rows()[0].data.params["evaluate.batch_size"] == "17"
+    client, experiment = store()
+    assert len(client.search_logged_models([experiment])) == 1
+    assert "1 added: commit" in sync("--history")
+    assert sync("--history") == "rows      0 added\n"
+    assert {row.data.params["evaluate.batch_size"] for row in rows()} == {"17", "250"}
+
+    call("git", "checkout", "-q", "HEAD~2")
+    call("dvc", "pull", "-q")
+    assert sync() == "rows      0 added\n"
+
+
+def test_what_changed_since_and_half_of_a_pipeline_are_not_taken_for_the_result(made: Path) -> None:
+    change(made, "evaluate", batch_size=17)
+    assert "1 added" in sync()
+    (row,) = rows()
+    assert row.data.params["evaluate.batch_size"] == "250"
+    assert row.data.tags["digitsum.dirty"] == "false"
+
+    params = made / "digitsum" / "params.py"
+    params.write_text(params.read_text() + "# no change\n")
+    call("dvc", "repro", "preprocess")
+    assert sync() == "rows      0 added\n          dvc.lock holds no whole result; dvc repro makes one\n"
+
+
+def test_code_changed_since_the_commit_is_a_dirty_row_with_its_patch(made: Path) -> None:
+    stage = made / "stages" / "confusion.py"
+    stage.write_text(stage.read_text() + "# no change\n")
+    call("dvc", "repro", **ON)
+    sync()
+    (row,) = rows()
+    assert row.data.tags["digitsum.dirty"] == "true"
+    client, _ = store()
+    assert "+# no change" in Path(client.download_artifacts(row.info.run_id, "changes.patch")).read_text()
+    call("git", "commit", "-qam", "code")
+    assert sync() == "rows      0 added\n"
+    (row,) = rows()
+    assert row.data.tags["digitsum.dirty"] == "false"
+    assert row.data.tags["mlflow.source.git.commit"] == call("git", "rev-parse", "HEAD").strip()
+
+
+@pytest.mark.parametrize(("end", "status"), [(signal.SIGKILL, "KILLED"), (signal.SIGTERM, "KILLED")])
+def test_killed_run_does_not_stay_running(made: Path, end: signal.Signals, status: str) -> None:
+    change(made, "train", epochs=10_000)
+    with start(sys.executable, "-m", "stages.train", **ON) as train:
+        wait_for(train, "epoch 1/")
+        train.send_signal(end)
+    sync()
+    (record,) = stage_runs()
+    assert record.info.status == status
+
+
+def test_failed_run_says_why(repository: Path) -> None:
+    change(repository, "ingest", source="npy")
+    said = call(sys.executable, "-m", "stages.ingest", code=1, **ON)
+    assert said == "error: data/external: no data0.npy with its lab0.npy; put the data set's files there\n"
+    sync()
+    (record,) = stage_runs()
+    assert record.info.status == "FAILED"
+    assert record.data.tags["digitsum.error"] in said
+
+
+def test_switched_off_leaves_nothing(made: Path) -> None:
+    change(made, "confusion", examples=3)
+    call("dvc", "repro")
+    assert sync(DIGITSUM_TRACKING="off") == ""
+    assert not Path("mlflow.db").exists()
+    assert not Path(".digitsum/outbox").exists()
+
+
+def test_frozen_server_delays_nothing_and_loses_nothing(made: Path) -> None:
+    change(made, "train", epochs=30)
+    with mlflow_server(f"sqlite:///{made / 'other.db'}", made / "artifacts") as (uri, server):
+        there = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
+        with start(sys.executable, "-m", "stages.train", **(ON | there)) as train:
+            wait_for(train, "epoch 5/")
+            server.send_signal(signal.SIGSTOP)
+            train.communicate(timeout=300)  # a stage that waited for the server would never end
+        assert train.returncode == 0
+        said = digitsum("sync", code=1, **there)
+        assert said.startswith(f"error: {uri}: the MLflow store cannot be used (")
+        assert "1 runs wait in .digitsum/outbox" in said
+        server.send_signal(signal.SIGCONT)
+        sync(**(there | {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}))
+        client, _ = store(uri)
+        (record,) = stage_runs(uri)
+        history = client.get_metric_history(record.info.run_id, "val_accuracy")
+        assert [metric.step for metric in history] == list(range(1, 31))
+
+
+@pytest.fixture
+def broken_server() -> Iterator[str]:
+    """Answers 500 to everything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(500)
+
+        do_POST = do_GET  # noqa: N815 (http.server's name)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_server_that_answers_500_or_not_at_all(made: Path, broken_server: str) -> None:
+    confusion = (sys.executable, "-m", "stages.confusion")
+    for uri in (broken_server, "http://127.0.0.1:9"):
+        call(*confusion, **ON, MLFLOW_TRACKING_URI=uri)
+        said = digitsum("sync", code=1, MLFLOW_TRACKING_URI=uri)
+        assert said.count("\n") == 1
+        assert said.startswith(f"error: {uri}: the MLflow store cannot be used (")
+    said = sync()  # another store goes on
+    assert said.startswith("rows      1 added")
+    assert said.count("its runs are kept in .digitsum/outbox") == 2
+
+
+def test_model_in_mlflow(made: Path) -> None:
+    sync()
+    (row,) = rows()
+    client, experiment = store()
+    (logged,) = client.search_logged_models([experiment])
+    assert {metric.key: metric.value for metric in logged.metrics} == pytest.approx(row.data.metrics)
+    lock = Path("dvc.lock").read_text()
+    assert all(metric.dataset_digest in lock for metric in logged.metrics)
+    assert [model.model_id for model in row.outputs.model_outputs] == [logged.model_id]
+
+    mlflow.set_tracking_uri(client.tracking_uri)
+    served = mlflow.pyfunc.load_model(f"models:/{logged.model_id}")
+    images = np.load("data/processed/test/strips.npy")[:7]
+    expected = SumModel.read(Path("models/model.safetensors")).predict(images)
+    for count in (7, 1):
+        said = served.predict(images[:count])
+        assert (said["sum"] == expected.log_probability[:count].argmax(1)).all()
+        assert said["probability"] == pytest.approx(np.exp(expected.log_probability[:count].max(1)), rel=1e-4)
+        assert (said["digits"] == expected.digits[:count]).all()
+    with pytest.raises(mlflow.exceptions.MlflowException, match="shape"):
+        served.predict(images[:, :, :-1])
+    with pytest.raises(mlflow.exceptions.MlflowException, match="type"):
+        served.predict(images.astype(np.float64))
+    files = [path for path in Path("mlartifacts").rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth")]
+    assert not files
+
+
+def test_server_of_their_own_with_postgresql_and_s3(
+    made: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(made, "evaluate", batch_size=17)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # else its library warns
+    with postgres_and_s3(tmp_path_factory.mktemp("servers")) as (uri, objects):
+        there = {"MLFLOW_TRACKING_URI": uri}
+        call("dvc", "repro", **(ON | there))
+        sync(**there)
+        (row,) = rows(uri)
+        assert row.data.params["evaluate.batch_size"] == "17"
+        assert children(row, uri)["evaluate"].info.run_name == "evaluate"
+        client, experiment = store(uri)
+        (logged,) = client.search_logged_models([experiment])
+        assert logged.metrics
+        names = objects()
+        assert any(name.endswith("dvc.lock") for name in names)
+        assert any(name.endswith("model.safetensors") for name in names)
+        assert sync(**there) == "rows      0 added\n"
+        said = digitsum("trace", "models/model.safetensors", **there)
+        assert row.info.run_id in said
+        assert f"{uri}/#/" in digitsum("ui", **there)
+    assert not Path("mlflow.db").exists()
+
+
+def test_trace_both_ways(made: Path) -> None:
+    sync()
+    (row,) = rows()
+    client, experiment = store()
+    (logged,) = client.search_logged_models([experiment])
+    ends = (row.info.run_id, row.info.run_name, "models/model.safetensors", f"models:/{logged.model_id}")
+    accounts = {digitsum("trace", end) for end in ends}
+    (account,) = accounts
+    lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
+    md5 = {out["path"]: out["md5"] for stage in lock.values() for out in stage["outs"]}
+    for path in ("data/raw", "data/processed", "models/model.safetensors"):
+        assert f"{md5[path]:<36}  {path}" in account
+    assert row.data.tags["mlflow.source.git.commit"] in account
+    assert "train.epochs = 2" in account
+    (child,) = (run for name, run in children(row).items() if name == "train")
+    assert digitsum("trace", child.info.run_id) == account
+    assert row.info.run_id in digitsum("trace", "--data", md5["data/processed"])
+
+    for words, beginning in (
+        (["nothing"], "error: nothing: no such run, model or file; "),
+        (["models:/digitsum@champion"], "error: models:/digitsum@champion: no such model; "),
+        (["params.yaml"], "error: params.yaml: no result has this file (MD5 "),
+        (["--data", "0" * 32], f"error: {'0' * 32}: no result has data with this checksum; "),
+    ):
+        said = digitsum("trace", *words, code=1)
+        assert said.startswith(beginning)
+        assert said.count("\n") == 1
+
+    call("git", "clone", "-q", ".", "again")
+    commands = [line[13:] for line in account.splitlines() if line[13:].startswith(("git", "mlflow", "dvc"))]
+    assert commands[0] == f"git checkout {row.data.tags['mlflow.source.git.commit']}"
+    call("sh", "-c", f"cd again && {commands[0]}")
+
+
+def test_reproduce_is_identical_and_names_the_first_stage_that_is_not(made: Path) -> None:
+    change(made, "confusion", examples=7)  # a dirty row, so that its patch is needed
+    call("dvc", "repro", **ON)
+    sync()
+    (row,) = rows()
+    said = digitsum("reproduce", row.info.run_id)
+    assert said.endswith("identical: every stage made the same bytes\n")
+    client, _ = store()
+    assert client.get_run(row.info.run_id).data.tags["digitsum.reproduced"].startswith("identical")
+
+    lock = yaml.safe_load(Path("dvc.lock").read_text())
+    for stage in ("train", "evaluate"):
+        lock["stages"][stage]["outs"][0]["md5"] = "0" * 32
+    client.log_text(row.info.run_id, yaml.safe_dump(lock), "dvc.lock")
+    said = digitsum("reproduce", row.info.run_id, code=1)
+    assert "diverges first at train, on this machine" in said
+    assert client.get_run(row.info.run_id).data.tags["digitsum.reproduced"].startswith("diverges first at train")
+    assert call("git", "status", "--porcelain").split() == ["M", "dvc.lock", "M", "params.yaml"]
