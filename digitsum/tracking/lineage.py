@@ -66,8 +66,8 @@ def account(client: Any, rows: Rows, row: Any) -> str:
     """Everything that a result depends on, and the commands that bring it back."""
     tags, run_id = row.data.tags, row.info.run_id
     commit, dirty = tags["mlflow.source.git.commit"], tags["digitsum.dirty"] == "true"
-    patch = any(item.path == "changes.patch" for item in client.list_artifacts(run_id))
-    changes = {(False, False): "", (True, True): ", with changes.patch"}.get((dirty, patch), ", with unknown changes")
+    patch = dirty and any(item.path == "changes.patch" for item in client.list_artifacts(run_id))
+    changes = ", with changes.patch" if patch else ", with unknown changes" if dirty else ""
     lines = [("result", f"{row.info.run_name}  (run {run_id})"), ("code", f"{commit}{changes}")]
     for path, md5 in checksums_of(tags).items():
         lines.append(("data" if path.startswith("data/") else "model", f"{md5:<36}  {path}"))

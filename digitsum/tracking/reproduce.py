@@ -57,10 +57,9 @@ def reproduce(client: Any, row: Any) -> Verdict:
         clone, papers = Path(temporary) / "clone", Path(temporary) / "papers"
         papers.mkdir()
         there = {item.path for item in client.list_artifacts(row.info.run_id)}
+        wanted = [LOCK, "changes.patch"] if tags["digitsum.dirty"] == "true" else [LOCK]
         paper = {
-            name: client.download_artifacts(row.info.run_id, name, str(papers))
-            for name in (LOCK, "changes.patch")
-            if name in there
+            name: client.download_artifacts(row.info.run_id, name, str(papers)) for name in wanted if name in there
         }
         lock = Path(paper[LOCK]).read_text()
         if tags["digitsum.dirty"] == "true" and "changes.patch" not in paper:

@@ -143,7 +143,7 @@ class Rows:
         if run is None:
             note += "Which run computed it is not known here."
         else:
-            saved = (run.info.end_time - run.info.start_time) / 1000
+            saved = ((run.info.end_time or run.info.start_time) - run.info.start_time) / 1000
             address = f"#/experiments/{self.experiment}/runs/{run.info.run_id}"
             note += f"Computed by [{run.info.run_name} {run.info.run_id[:8]}]({address}); saved {saved:,.0f} s."
             tags |= {"digitsum.computed_by": run.info.run_id, "digitsum.saved_seconds": f"{saved:.1f}"}
