@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shell import call
 
@@ -192,6 +192,7 @@ sections = st.dictionaries(
 
 
 @settings(max_examples=60, deadline=None)
+@example({"b": 3.56145561758139e-134}, {"a": None})
 @given(sections, sections)
 def test_patch_of_params_makes_them_those_of_the_result(before: dict, after: dict) -> None:
     text = "# kept\n" + yaml.safe_dump({"s": before, "t": {"u": 1}})

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarfloat import ScalarFloat
 
 from digitsum.files import read_json, repository_root, write_json
 from digitsum.params import load_yaml
@@ -161,9 +162,10 @@ def _params_patch(text: str, sections: Mapping[str, Any]) -> str:
     editor = YAML()
     editor.preserve_quotes = True
     editor.width = 10_000
-    editor.representer.add_representer(
-        type(None), lambda own, _: own.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
+    write = editor.representer
+    write.add_representer(type(None), lambda own, _: own.represent_scalar("tag:yaml.org,2002:null", "null"))
+    for kind in (float, ScalarFloat):  # of which the editor itself may lose the last digit
+        write.add_representer(kind, lambda own, value: own.represent_scalar("tag:yaml.org,2002:float", f"{value!r}"))
     params = editor.load(text)
     _overwrite(params, sections)
     file = io.StringIO()
