@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import io
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarfloat import ScalarFloat
 
+from digitsum.errors import InputError
 from digitsum.files import read_json, repository_root, write_json
 from digitsum.params import load_yaml
 from digitsum.tracking.checksums import checksum, digest
@@ -244,16 +246,34 @@ def remember() -> None:
 
 
 def remembered() -> Iterator[tuple[Path, Result]]:
+    """
+    Raises:
+        InputError: if a file is not what `remember` wrote.
+    """
     for path in sorted((repository_root() / SEEN).glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
-        yield path, Result(**read_json(path))
+        try:
+            yield path, Result(**read_json(path))
+        except TypeError as error:
+            raise InputError(f"{path}: not a result as this version keeps them; delete the file") from error
 
 
 def git(*words: str) -> str:
     """
     Raises:
+        InputError: if git or a repository of it is missing.
         CalledProcessError: if git refuses.
     """
-    return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout
+    try:
+        english = os.environ | {"LC_ALL": "C"}
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=True, env=english).stdout
+    except FileNotFoundError as error:
+        raise InputError("git: no such command; results are told apart by their commits, so install it") from error
+    except subprocess.CalledProcessError as error:
+        if "not a git repository" in error.stderr:
+            raise InputError(
+                f"{Path.cwd()}: not a git repository; results are told apart by commits: git init"
+            ) from error
+        raise
 
 
 def now() -> int:
