@@ -13,6 +13,7 @@ import yaml
 from conftest import ROOT, change
 
 from digitsum.errors import InputError
+from digitsum.model.network import SumModel
 from stages import confusion, evaluate, ingest, preprocess, train
 
 STAGES = {"ingest": ingest, "preprocess": preprocess, "train": train, "evaluate": evaluate, "confusion": confusion}
@@ -86,7 +87,9 @@ def test_what_comes_out(project: Path, head: str) -> None:
     change(project, "model", head=head)
     run()
     metrics = json.loads(Path("reports/metrics.json").read_text())
-    wanted = {"accuracy", "accuracy_low", "accuracy_high", "mae", "within_1", "nll", "macro_recall", "strips"}
+    wanted = {"accuracy", "accuracy_low", "accuracy_high", "within_1", "within_2", "within_3", "mae", "nll", "brier"}
+    wanted |= {"rps", "macro_mae", "macro_recall", "calibration_error", "coverage_995", "temperature", "strips"}
+    wanted |= {"nll_untempered", "calibration_error_untempered"}
     wanted |= {f"{figure}_{part}" for figure in ("accuracy", "strips") for part in ("touching", "repeated")}
     reading = {"digit_accuracy", "reading_accuracy", "localisation_error"} if head == "columns" else set()
     assert metrics.keys() - {"order_accuracy"} == wanted | reading
@@ -98,6 +101,8 @@ def test_what_comes_out(project: Path, head: str) -> None:
         (len(row["read"].split()), len(row["centres"].split())) == ((4, 4) if head == "columns" else (0, 0))
         for row in rows
     )
+    again = [row["read_given_sum"].split() for row in rows]
+    assert all(not digits or sum(map(int, digits)) == int(row["sum"]) for row, digits in zip(rows, again, strict=True))
     matrix = np.loadtxt("reports/confusion/matrix.csv", delimiter=",", skiprows=1, dtype=int)[:, 1:]
     assert matrix.shape == (37, 37)
     assert matrix.trace() / matrix.sum() == pytest.approx(metrics["accuracy"])
@@ -164,8 +169,25 @@ def test_predictions_of_other_strips_are_refused(project: Path) -> None:
     run()
     change(project, "preprocess", test_strips=39)
     run("preprocess")
-    with pytest.raises(InputError, match="40 predictions that are not of the 39 strips"):
+    with pytest.raises(InputError, match=r"not the predictions of this data/processed/test/strips\.npy"):
         run("confusion")
+
+
+@pytest.mark.usefixtures("project")
+def test_predictions_of_another_model_are_refused() -> None:
+    run()
+    report = digests("reports")
+    lines = Path("reports/predictions.csv").read_text()
+    Path("reports/predictions.csv").write_text(lines.replace(",0.", ",1."))
+    with pytest.raises(InputError, match=r"reports/predictions\.csv: .* changed since it was written"):
+        run("confusion")
+    Path("reports/predictions.csv").write_text(lines)
+    model = SumModel.read(Path("models/model.safetensors"))
+    model.temperature.fill_(3)
+    model.write(Path("models/model.safetensors"))
+    with pytest.raises(InputError, match=r"not the predictions of this models/model\.safetensors"):
+        run("confusion")
+    assert digests("reports") == report
 
 
 def test_strip_too_narrow_is_refused_before_anything_is_written(project: Path) -> None:
