@@ -1,0 +1,54 @@
+"""Comparing two models: what is counted, and how sure it is."""
+
+from math import comb
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digitsum.analysis.comparison import compare, compare_slices, flipped
+from digitsum.errors import InputError
+
+
+def table(sums: list[int], right: list[bool]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"sum": sums, "predicted": [total + (not good) for total, good in zip(sums, right, strict=True)]}
+    )
+
+
+rights = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rights)
+def test_p_value_is_that_of_a_fair_coin(pairs: list[tuple[bool, bool]]) -> None:
+    """Of the strips on which one model alone is right, each is fixed or broken with equal chance."""
+    was, now = (list(part) for part in zip(*pairs, strict=True))
+    found = compare(table([7] * len(pairs), was), table([7] * len(pairs), now))
+    assert (found.n, found.fixed) == (len(pairs), pairs.count((False, True)))
+    assert found.after - found.before == pytest.approx((found.fixed - found.broken) / found.n)
+    flips, fewer = found.fixed + found.broken, min(found.fixed, found.broken)
+    as_uneven = 2 * sum(comb(flips, count) for count in range(fewer + 1)) / 2**flips
+    assert found.p_value == pytest.approx(min(1.0, as_uneven))
+    turned = compare(table([7] * len(pairs), now), table([7] * len(pairs), was))
+    assert (turned.fixed, turned.broken, turned.p_value) == (found.broken, found.fixed, pytest.approx(found.p_value))
+    fixed, broken = flipped(table([7] * len(pairs), was), table([7] * len(pairs), now))
+    assert (fixed.sum(), broken.sum()) == (found.fixed, found.broken)
+
+
+def test_slices_that_part_the_strips_add_up(rng: np.random.Generator) -> None:
+    sums, was, now = rng.integers(0, 37, 200).tolist(), (rng.random(200) < 0.7).tolist(), [True] * 200
+    part = rng.random(200) < 0.3
+    slices = {"some": part, "others": ~part, "none": np.zeros(200, bool)}
+    found = compare_slices(table(sums, was), table(sums, now), slices).set_index("slice")
+    assert found.index.tolist() == ["some", "others"]
+    assert found[["n", "fixed", "broken"]].sum().tolist() == [200, 200 - sum(was), 0]
+    assert found.loc["some", "before"] == pytest.approx(np.array(was)[part].mean())
+
+
+def test_other_strips_are_refused() -> None:
+    for others in ([1, 2, 3], [1, 3]):
+        with pytest.raises(InputError, match="only results on the same test data"):
+            compare(table([1, 2], [True, True]), table(others, [True] * len(others)))
