@@ -38,8 +38,8 @@ def main() -> None:
         test, truth = Strips.read(PROCESSED / "test"), Truth.read(PROCESSED / "test" / "truth")
 
         said = model.predict(test.images, evaluate.batch_size)
-        digits = None if truth is None else truth.digits
-        table = predictions.tabulate(test.sums, said.log_probability, said.digits, said.centres, digits)
+        digits, centres = (None, None) if truth is None else (truth.digits, truth.centres)
+        table = predictions.tabulate(test.sums, said.log_probability, said.digits, said.centres, digits, centres)
         correct = np.asarray(table["predicted"] == table["sum"])
         touching = np.array([len(pieces(strip)[0]) < model.data.digits for strip in test.images])
         metrics = summarise(test.sums, said.log_probability, touching)

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Int, Integer
 
 from digitsum.errors import InputError
 from digitsum.files import whole_file
 
-COLUMNS = ("strip", "sum", "predicted", "probability", "probability_of_sum", "read", "centres", "digits")
+NUMBERS = ("read", "centres", "digits", "digit_centres")  # several in one field, with spaces; empty if unknown
+COLUMNS = ("strip", "sum", "predicted", "probability", "probability_of_sum", *NUMBERS)
 
 
 def tabulate(
@@ -18,8 +19,9 @@ def tabulate(
     read: Integer[np.ndarray, "n k"] | None,
     centres: Integer[np.ndarray, "n k"] | None,
     digits: Integer[np.ndarray, "n k"] | None,
+    digit_centres: Integer[np.ndarray, "n k"] | None,
 ) -> pd.DataFrame:
-    """`read` and `centres` (pixels) are the model's, `digits` the truth: numbers with spaces, empty if unknown."""
+    """`read` and `centres` are the model's, `digits` and `digit_centres` the truth; centres are in pixels."""
     rows = np.arange(len(sums))
     probability = np.exp(log_probability.astype(np.float64))
     predicted = log_probability.argmax(axis=1)
@@ -32,6 +34,7 @@ def tabulate(
         "read": _spaced(read, len(rows)),
         "centres": _spaced(centres, len(rows)),
         "digits": _spaced(digits, len(rows)),
+        "digit_centres": _spaced(digit_centres, len(rows)),
     }
     return pd.DataFrame(table, columns=list(COLUMNS))
 
@@ -47,7 +50,7 @@ def read(path: Path) -> pd.DataFrame:
         InputError: if the file is missing or not a table of predictions.
     """
     try:
-        table = pd.read_csv(path, dtype={"read": str, "centres": str, "digits": str}, keep_default_na=False)
+        table = pd.read_csv(path, dtype=dict.fromkeys(NUMBERS, str), keep_default_na=False)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; dvc repro evaluate writes it") from error
     except (OSError, ValueError) as error:
@@ -55,6 +58,13 @@ def read(path: Path) -> pd.DataFrame:
     if tuple(table.columns) != COLUMNS:
         raise InputError(f"{path}: the columns are {', '.join(table.columns)}; {', '.join(COLUMNS)} expected")
     return table
+
+
+def numbers(table: pd.DataFrame, column: str) -> Int[np.ndarray, "n k"] | None:
+    """A column of NUMBERS as an array; None where it is unknown."""
+    if (table[column] == "").any():
+        return None
+    return np.array(table[column].str.split().tolist(), np.int64).reshape(len(table), -1)
 
 
 def _spaced(numbers: Integer[np.ndarray, "n k"] | None, count: int) -> list[str]:
