@@ -84,6 +84,34 @@ def reproduce(what: str) -> None:
         sys.exit(1)
 
 
+def promote(what: str, dry_run: bool, anew: bool) -> None:
+    """Judges a result's model against the champion on the same strips, and if it passes, puts it in its place."""
+    from digitsum.analysis.params import EvaluateParams, GateParams
+    from digitsum.model.devices import prepare
+    from digitsum.params import read_params
+    from digitsum.promotion import promote as judge_and_promote
+    from digitsum.tracking.store import opened
+
+    params = read_params()
+    prepare("cpu", params[EvaluateParams].threads, "evaluate.threads")
+    with opened() as (client, experiment):
+        decision = judge_and_promote(
+            client, experiment, what, params[GateParams], params[EvaluateParams].batch_size, dry_run, anew
+        )
+    print(decision.text)
+    if not decision.promoted:
+        sys.exit(REFUSED)
+
+
+def rollback() -> None:
+    """Makes the champion before this one champion again."""
+    from digitsum.promotion import rollback as go_back
+    from digitsum.tracking.store import opened
+
+    with opened() as (client, _):
+        print(go_back(client))
+
+
 def ui(port: int) -> None:
     """Serves the MLflow pages, on this machine only."""
     from digitsum.ui import serve
@@ -91,7 +119,16 @@ def ui(port: int) -> None:
     serve(port)
 
 
-COMMANDS = {"summary": summary, "sync": sync, "trace": trace, "reproduce": reproduce, "ui": ui}
+COMMANDS = {
+    "summary": summary,
+    "sync": sync,
+    "trace": trace,
+    "reproduce": reproduce,
+    "promote": promote,
+    "rollback": rollback,
+    "ui": ui,
+}
+REFUSED = 3  # the exit code of a gate that holds; of errors it is 1
 RESULT = "a run's id or name, models:/NAME@ALIAS, or a model file"
 
 
@@ -105,6 +142,9 @@ def main() -> None:
     asked.add_argument("what", nargs="?", metavar="RESULT", help=RESULT)
     asked.add_argument("--data", metavar="CHECKSUM", help="of data or a model, as in dvc.lock")
     parsers["reproduce"].add_argument("what", metavar="RESULT", help=RESULT)
+    parsers["promote"].add_argument("what", metavar="RESULT", help=RESULT)
+    parsers["promote"].add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
+    parsers["promote"].add_argument("--anew", action="store_true", help="by the floors alone, without the champion")
     parsers["ui"].add_argument("--port", type=int, default=5000)
     words = vars(parser.parse_args())
     try:

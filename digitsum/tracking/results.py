@@ -2,7 +2,6 @@
 
 import difflib
 import hashlib
-import io
 import json
 import subprocess
 import time
@@ -15,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ruamel.yaml import YAML
-from ruamel.yaml.scalarfloat import ScalarFloat
 
+from digitsum.editing import edited
 from digitsum.files import read_json, repository_root, write_json
 from digitsum.params import load_yaml
 from digitsum.tracking.checksums import checksum, digest
@@ -159,30 +157,8 @@ def _patch(result: Result, commit: str) -> str:
 
 
 def _params_patch(text: str, sections: Mapping[str, Any]) -> str:
-    editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 10_000
-    write = editor.representer
-    write.add_representer(type(None), lambda own, _: own.represent_scalar("tag:yaml.org,2002:null", "null"))
-    for kind in (float, ScalarFloat):  # of which the editor itself may lose the last digit
-        write.add_representer(kind, lambda own, value: own.represent_scalar("tag:yaml.org,2002:float", f"{value!r}"))
-    params = editor.load(text)
-    _overwrite(params, sections)
-    file = io.StringIO()
-    editor.dump(params, file)
-    old, new = (lines.splitlines(keepends=True) for lines in (text, file.getvalue()))
+    old, new = (lines.splitlines(keepends=True) for lines in (text, edited(text, sections)))
     return "".join(difflib.unified_diff(old, new, f"a/{PARAMS}", f"b/{PARAMS}"))
-
-
-def _overwrite(there: dict[str, Any], values: Mapping[str, Any]) -> None:
-    """Only what differs, so that the rest keeps its form and comments."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and isinstance(there.get(key), dict):
-            _overwrite(there[key], value)
-        elif isinstance(value, list) and isinstance(there.get(key), list):
-            there[key][:] = value
-        elif key not in there or there[key] != value:
-            there[key] = value
 
 
 def _is_of(result: Result, commit: str) -> bool:
