@@ -1,0 +1,82 @@
+"""One text that says what a retraining came to, in GitHub's Markdown."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from textwrap import shorten
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from digitsum.analysis.comparison import Comparison
+from digitsum.retraining.drift import Drift
+from digitsum.retraining.pipeline import Outcome
+
+MARK = "<!-- digitsum: retraining -->"  # by which the comment is found again
+LONGEST = 65_536  # characters that GitHub takes
+ROWS, CELL = 40, 60  # of a table, and characters of a cell, so that all of it stays below
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that the comment tells."""
+
+    title: str
+    base: str  # what the result is compared with
+    metrics: Mapping[str, float]
+    metrics_before: Mapping[str, float]
+    comparison: Comparison | None  # with the base, on the same strips
+    verdict: str  # of the gate, against the champion
+    params: Mapping[str, tuple[str, str]]  # before and after, of those that changed
+    stages: list[Outcome]
+    pairs: list[tuple[int, int, int, int]]  # true sum, predicted sum, how often before, and after
+    drift: Drift | None
+    model: str  # what there is to say of its checksum
+    links: Mapping[str, str]
+    commands: list[str]
+
+
+def render(story: Story) -> str:
+    text = TEMPLATES.get_template("comment.md").render(mark=Markup(MARK), story=story, rows=metric_rows(story), most=ROWS)
+    assert len(text) < LONGEST, "tables and cells are cut to stay below"
+    return text
+
+
+def metric_rows(story: Story) -> list[tuple[str, str, str, str]]:
+    """Name, value before, value with its interval, and change, of every metric that is no end of an interval."""
+    rows = []
+    for name, value in story.metrics.items():
+        if re.search(r"_(low|high)$", name):
+            continue
+        before = story.metrics_before.get(name)
+        low, high = (story.metrics.get(f"{name}_{end}") for end in ("low", "high"))
+        interval = f" ({low:.4g} to {high:.4g})" if low is not None and high is not None else ""
+        change = "" if before is None else f"{value - before:+.4g}" if value != before else "0"
+        rows.append((name, "" if before is None else f"{before:.4g}", f"{value:.4g}{interval}", change))
+    return rows
+
+
+def escaped(value: Any) -> Markup:
+    """Text that Markdown, HTML and GitHub's mentions, links and formulas leave alone."""
+    if isinstance(value, Markup):
+        return value
+    text = shorten(str(value), 2000, placeholder="...")  # one line
+    return Markup(re.sub(r"[\\`*_{}\[\]<>&|~@#!:$\"']", lambda found: f"&#{ord(found[0])};", text))
+
+
+def code(value: Any) -> Markup:
+    """A cell of what somebody else wrote."""
+    text = " ".join(str(value).split())
+    return Markup("<code>") + escaped(text if len(text) <= CELL else text[: CELL - 3] + "...") + Markup("</code>")
+
+
+TEMPLATES = Environment(
+    loader=PackageLoader("digitsum.retraining"),
+    autoescape=False,  # noqa: S701 (it is Markdown: all values pass through `escaped`)
+    finalize=escaped,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+TEMPLATES.filters["code"] = code
