@@ -8,7 +8,7 @@ import pandas as pd
 from digitsum import stage
 from digitsum.analysis import predictions
 from digitsum.analysis.confusion import render_report, worst_mistakes, write_pictures
-from digitsum.analysis.metrics import confusion_matrix, mistakes, per_sum, signed_errors
+from digitsum.analysis.matrix import confusion_matrix, mistakes, per_sum, pooled, signed_errors
 from digitsum.analysis.params import ConfusionParams
 from digitsum.errors import InputError
 from digitsum.files import read_json, whole_folder, write_json, write_text
@@ -38,7 +38,7 @@ def main() -> None:
         sums, predicted = table["sum"].to_numpy(), table["predicted"].to_numpy()
         matrix = confusion_matrix(sums, predicted, highest)
         errors = signed_errors(sums, predicted)
-        every_sum = per_sum(sums, predicted, highest)
+        every_sum = per_sum(matrix, pooled(matrix.sum(axis=1)))
         worst = worst_mistakes(table, confusion.examples)
         strips = test.images[worst["strip"].to_numpy()]
         figures = mistakes(sums, predicted)

@@ -49,6 +49,27 @@ def test_reading_is_the_likeliest_filling_with_k_digits() -> None:
         assert reading.digits[strip].tolist() == [digit for digit in best if digit != 10]
 
 
+@pytest.mark.parametrize("name", ["columns", "slots"])
+def test_reading_of_a_sum_is_the_likeliest_filling_that_adds_up_to_it(name: str) -> None:
+    torch.manual_seed(2)
+    head = HEADS[name](CHANNELS, ROWS, WIDTH - 1, 3)
+    features, sums = 30 * torch.randn(6, CHANNELS, ROWS, WIDTH - 1), torch.tensor([0, 5, 13, 20, 26, 27])
+    reading = head.read(features, sums)
+    beliefs = head.log_beliefs(features)
+    blanks = 1 if name == "columns" else 0
+    fillings = [each for each in itertools.product(range(10 + blanks), repeat=3 + blanks) if each.count(10) == blanks]
+    chances = sum(beliefs[:, place, [each[place] for each in fillings]] for place in range(3 + blanks))
+    totals = torch.tensor([sum(digit for digit in each if digit < 10) for each in fillings])
+    for strip, total in enumerate(sums):
+        best = fillings[chances[strip].where(totals == total, -torch.inf).argmax()]
+        assert reading.digits[strip].tolist() == [digit for digit in best if digit < 10]
+        if reading.columns is not None:
+            assert reading.columns[strip].tolist() == [place for place, digit in enumerate(best) if digit < 10]
+    free = head.read(features)
+    again = head.read(features, free.digits.sum(1))
+    assert torch.equal(again.digits, free.digits)
+
+
 @pytest.mark.parametrize(("width", "digits"), [(21, 4), (84, 8), (5, 1)])
 def test_about_k_columns_fire_at_first(width: int, digits: int) -> None:
     torch.manual_seed(0)

@@ -1,32 +1,66 @@
-"""Figures against their definitions."""
+"""Figures of a model against their definitions, and against scikit-learn's."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from digitsum.analysis import metrics
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_interval_solves_its_equation(pair: tuple[int, int]) -> None:
-    """Its ends are the shares p for which the observed share is 1.96 standard errors of p away."""
-    hits, count = pair
-    low, high = metrics.wilson(hits, count)
-    assert 0 <= low <= hits / count <= high <= 1
-    for end in (low, high):
-        if 0 < end < 1:
-            assert abs(hits / count - end) == pytest.approx(1.959964 * np.sqrt(end * (1 - end) / count), abs=1e-7)
-
+from digitsum.analysis.intervals import wilson
+from digitsum.model.temperature import temper
 
 SUMS = np.array([0, 1, 2, 2])
 LOG_PROBABILITY = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]]))
 
 
-def test_summary_of_a_known_case() -> None:
-    low, high = metrics.wilson(3, 4)
+def made_up(rng: np.random.Generator, count: int = 300, highest: int = 9) -> tuple[np.ndarray, np.ndarray]:
+    log_probability = temper(2 * rng.standard_normal((count, highest + 1)), 1.0)
+    return np.array([rng.choice(highest + 1, p=np.exp(row)) for row in log_probability]), log_probability
+
+
+def test_figures_are_those_of_scikit_learn(rng: np.random.Generator) -> None:
+    sums, log_probability = made_up(rng)
+    found = {name: value[0] for name, value in metrics.figures(sums, log_probability)(np.ones((1, 300))).items()}
+    predicted, probability = log_probability.argmax(axis=1), np.exp(log_probability)
+    labels = np.arange(10)
+    expected = {
+        "accuracy": sk.accuracy_score(sums, predicted),
+        "mae": sk.mean_absolute_error(sums, predicted),
+        "nll": sk.log_loss(sums, probability, labels=labels),
+        "brier": sk.brier_score_loss(sums, probability, labels=labels, scale_by_half=False),
+        "macro_recall": sk.balanced_accuracy_score(sums, predicted),
+        "macro_mae": np.mean([sk.mean_absolute_error(sums[part], predicted[part]) for part in sums == labels[:, None]]),
+    }
+    assert {name: found[name] for name in expected} == {
+        name: pytest.approx(value, abs=1e-9) for name, value in expected.items()
+    }
+
+
+def test_ranked_probability_of_known_cases() -> None:
+    """Of a prediction without doubt it is the absolute error; of SUMS it was worked out by hand."""
+    with np.errstate(divide="ignore"):
+        certain = np.log(np.eye(10)[[3, 3, 3]])
+    assert metrics.scores(np.array([3, 5, 0]), certain)["rps"].tolist() == [0, 2, 3]
+    expected = [0.3**2 + 0.1**2, 0.1**2 + 0.3**2, 0.5**2 + 0.8**2, 0.2**2 + 0.4**2]
+    assert metrics.scores(SUMS, LOG_PROBABILITY)["rps"].tolist() == pytest.approx(expected)
+
+
+def test_a_strip_that_counts_twice_is_a_strip_that_is_there_twice(rng: np.random.Generator) -> None:
+    """But for the bins of calibration, whose members stay the same."""
+    sums, log_probability = made_up(rng, 60)
+    weights = rng.multinomial(60, np.full(60, 1 / 60), size=3).astype(float)
+    found = metrics.figures(sums, log_probability)(weights)
+    for sample, own in enumerate(weights.astype(int)):
+        rows = np.repeat(np.arange(60), own)
+        expected = metrics.figures(sums[rows], log_probability[rows])(np.ones((1, 60)))
+        for name in found.keys() - {"calibration_error"}:
+            assert found[name][sample] == pytest.approx(expected[name][0]), name
+
+
+def test_headline_of_a_known_case() -> None:
+    low, high = wilson(3, 4)
+    table = metrics.summarise(SUMS, LOG_PROBABILITY, LOG_PROBABILITY)
+    correct, touching = np.array([True, True, False, True]), np.array([True, False, True, False])
+    found = metrics.headline(table, correct, touching, temperature=1.0)
     expected = {
         "accuracy": 0.75,
         "accuracy_low": low,
@@ -34,14 +68,20 @@ def test_summary_of_a_known_case() -> None:
         "strips_touching": 2,
         "accuracy_touching": 0.5,
         "mae": 0.5,
+        "macro_mae": (0 + 0 + 1) / 3,
         "within_1": 0.75,
+        "within_2": 1.0,
         "nll": -np.log([0.7, 0.6, 0.2, 0.6]).mean(),
         "macro_recall": (1 + 1 + 0.5) / 3,
+        "coverage_995": 0.75,
+        "temperature": 1.0,
         "strips": 4,
     }
-    found = metrics.summarise(SUMS, LOG_PROBABILITY, np.array([True, False, True, False]))
-    assert found == {name: pytest.approx(value, abs=1e-6) for name, value in expected.items()}
-    without = metrics.summarise(SUMS, LOG_PROBABILITY, np.zeros(4, bool))
+    assert {name: found[name] for name in expected} == {
+        name: pytest.approx(value, abs=1e-6) for name, value in expected.items()
+    }
+    assert found["nll_untempered"] == found["nll"]
+    without = metrics.headline(table, correct, np.zeros(4, bool), temperature=1.0)
     assert without["strips_touching"] == 0
     assert "accuracy_touching" not in without
 
@@ -67,32 +107,10 @@ def test_readings_against_a_known_truth() -> None:
     assert "order_accuracy" not in metrics.against_truth(correct, digits, centres, 9 - read, None)
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=200))
-def test_confusion_adds_up(pairs: list[tuple[int, int]]) -> None:
-    sums, predicted = np.array(pairs).T
-    matrix = metrics.confusion_matrix(sums, predicted, 9)
-    assert (matrix == sk.confusion_matrix(sums, predicted, labels=range(10))).all()
-    table = metrics.per_sum(sums, predicted, 9)
-    assert table["support"].tolist() == matrix.sum(axis=1).tolist()
-    for label, recall in zip(table["sum"], table["recall"], strict=True):
-        if matrix[label].sum():
-            assert recall == pytest.approx(matrix[label, label] / matrix[label].sum(), abs=1e-6)
-        else:
-            assert np.isnan(recall)
-    figures = metrics.mistakes(sums, predicted)
-    assert figures["mistakes"] == (sums != predicted).sum()
-    assert figures["mistake_size"] * figures["mistakes"] == pytest.approx(np.abs(sums - predicted).sum())
-    errors = metrics.signed_errors(sums, predicted)
-    assert errors["strips"].sum() == len(pairs) - matrix.trace()
-    assert (errors["error"] * errors["strips"]).sum() == (predicted - sums).sum()
-
-
-def test_calibration_bins_hold_equally_many_and_average_to_the_whole(rng: np.random.Generator) -> None:
-    probability = rng.random(1003)
-    correct = rng.random(1003) < probability
-    table = metrics.calibration(probability, correct)
-    assert table["strips"].max() - table["strips"].min() <= 1
-    assert table["confidence"].is_monotonic_increasing
-    assert np.average(table["accuracy"], weights=table["strips"]) == pytest.approx(correct.mean(), abs=1e-6)
-    assert abs(table["accuracy"] - table["confidence"]).max() < 0.2
+def test_slices_are_judged_by_their_own_strips() -> None:
+    table = metrics.scores(SUMS, LOG_PROBABILITY)
+    last = np.array([False, False, True, True])
+    found = metrics.by_slice({"last": last, "none": ~np.ones(4, bool), "all": np.ones(4, bool)}, table)
+    assert found["slice"].tolist() == ["last", "all"]
+    assert found["accuracy"].tolist() == [0.5, 0.75]
+    assert tuple(found.loc[0, ["low", "high"]]) == wilson(1, 2)

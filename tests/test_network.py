@@ -11,6 +11,7 @@ import torch
 from digitsum.errors import InputError
 from digitsum.model.network import SumModel
 from digitsum.model.params import ModelParams
+from digitsum.model.temperature import best_temperature, temper
 from digitsum.strips.dataset import Description
 
 
@@ -47,6 +48,49 @@ def test_prediction_does_not_depend_on_the_batch(model: SumModel, strips: np.nda
     np.testing.assert_allclose(together.log_probability, apart.log_probability, rtol=1e-4, atol=1e-5)
     assert np.array_equal(together.digits, apart.digits)
     np.testing.assert_allclose(np.exp(together.log_probability).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_reading_of_known_sums_adds_up_to_them(model: SumModel, strips: np.ndarray) -> None:
+    free, sums = model.predict(strips), np.array([0, 5, 9, 18, 27, 35, 36])
+    said = model.predict(strips, batch_size=2, sums=sums)
+    assert said.digits.sum(axis=1).tolist() == sums.tolist()
+    assert (np.diff(said.centres, axis=1) >= model.backbone.stride).all()
+    np.testing.assert_allclose(said.log_probability, free.log_probability, rtol=1e-4, atol=1e-5)
+    predicted = free.log_probability.argmax(axis=1)
+    wrong = free.digits.sum(axis=1) != predicted
+    again = model.predict(strips, sums=predicted)
+    assert np.array_equal(again.digits[~wrong], free.digits[~wrong])
+
+
+def test_temperature_goes_with_the_model_and_moves_no_prediction(
+    tmp_path: Path, model: SumModel, strips: np.ndarray
+) -> None:
+    as_is = model.predict(strips).log_probability
+    model.temperature.fill_(2.5)
+    model.write(tmp_path / "model.safetensors")
+    tempered = SumModel.read(tmp_path / "model.safetensors").predict(strips).log_probability
+    np.testing.assert_allclose(tempered, temper(as_is, 2.5), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(temper(tempered, 1 / 2.5), as_is, rtol=1e-4, atol=1e-4)
+    assert np.array_equal(tempered.argmax(axis=1), as_is.argmax(axis=1))
+
+
+def test_file_from_before_temperatures_has_temperature_one(tmp_path: Path, model: SumModel) -> None:
+    path = tmp_path / "model.safetensors"
+    model.write(path)
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del tensors["temperature"]
+    safetensors.torch.save_file(tensors, path, metadata)
+    assert SumModel.read(path).temperature == 1
+
+
+@pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
+def test_best_temperature_undoes_what_was_done(rng: np.random.Generator, true_temperature: float) -> None:
+    """Of sums drawn from known distributions, which are then stated at another temperature."""
+    honest = temper(2 * rng.standard_normal((4000, 37)), 1.0)
+    sums = np.array([rng.choice(37, p=np.exp(row)) for row in honest])
+    found = best_temperature(temper(honest, 1 / true_temperature), sums)
+    assert found == pytest.approx(true_temperature, rel=0.05)
 
 
 def test_centres_are_in_pixels_of_the_strip(model: SumModel, strips: np.ndarray) -> None:

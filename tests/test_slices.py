@@ -25,9 +25,9 @@ def images() -> np.ndarray:
 def tabulate(read: np.ndarray | None, truth: np.ndarray | None) -> pd.DataFrame:
     sums = DIGITS.sum(axis=1)
     sure = np.log(np.full((len(sums), 37), 1 / 37))
-    return predictions.tabulate(
-        sums, sure, read, None if read is None else CENTRES, truth, None if truth is None else CENTRES
-    )
+    numbers = {"read": read, "centres": read, "digits": truth, "digit_centres": truth}
+    numbers = {name: CENTRES if "centres" in name and value is not None else value for name, value in numbers.items()}
+    return predictions.tabulate(sums, sure, numbers)
 
 
 def members(found: dict[str, np.ndarray], name: str) -> list[int]:

@@ -86,7 +86,9 @@ def test_what_comes_out(project: Path, head: str) -> None:
     change(project, "model", head=head)
     run()
     metrics = json.loads(Path("reports/metrics.json").read_text())
-    wanted = {"accuracy", "accuracy_low", "accuracy_high", "mae", "within_1", "nll", "macro_recall", "strips"}
+    wanted = {"accuracy", "accuracy_low", "accuracy_high", "within_1", "within_2", "within_3", "mae", "nll", "brier"}
+    wanted |= {"rps", "macro_mae", "macro_recall", "calibration_error", "coverage_995", "temperature", "strips"}
+    wanted |= {"nll_untempered", "calibration_error_untempered"}
     wanted |= {f"{figure}_{part}" for figure in ("accuracy", "strips") for part in ("touching", "repeated")}
     reading = {"digit_accuracy", "reading_accuracy", "localisation_error"} if head == "columns" else set()
     assert metrics.keys() - {"order_accuracy"} == wanted | reading
@@ -98,6 +100,8 @@ def test_what_comes_out(project: Path, head: str) -> None:
         (len(row["read"].split()), len(row["centres"].split())) == ((4, 4) if head == "columns" else (0, 0))
         for row in rows
     )
+    again = [row["read_given_sum"].split() for row in rows]
+    assert all(not digits or sum(map(int, digits)) == int(row["sum"]) for row, digits in zip(rows, again, strict=True))
     matrix = np.loadtxt("reports/confusion/matrix.csv", delimiter=",", skiprows=1, dtype=int)[:, 1:]
     assert matrix.shape == (37, 37)
     assert matrix.trace() / matrix.sum() == pytest.approx(metrics["accuracy"])

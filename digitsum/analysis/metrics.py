@@ -1,36 +1,106 @@
-"""How good predicted sums are. Standard figures come from scikit-learn and SciPy."""
+"""How good predicted sums are."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int, Integer
-from scipy.stats import binomtest
-from sklearn.metrics import mean_absolute_error, precision_recall_fscore_support, precision_score, recall_score
+from jaxtyping import Bool, Float, Integer
+
+from digitsum.analysis.calibration import calibration_error, coverage
+from digitsum.analysis.intervals import Figures, bootstrap, wilson
 
 
-def wilson(hits: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The Wilson score interval of a share: Wilson, JASA 22 (1927)."""
-    interval = binomtest(hits, count).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+def scores(sums: Integer[np.ndarray, " n"], log_probability: Float[np.ndarray, "n s"]) -> pd.DataFrame:
+    """A row for each strip, a column for each figure that is a mean over strips.
+
+    `nll` is in nats. `brier` is the multi-class score of Brier (1950), in 0..2; `rps` the ranked probability score of
+    Epstein (1969), not divided by the number of sums: for a prediction without doubt it is the absolute error.
+    """
+    probability = np.exp(log_probability.astype(np.float64))
+    happened = np.arange(probability.shape[1]) == sums[:, None]
+    error = np.abs(log_probability.argmax(axis=1) - sums)
+    return pd.DataFrame(
+        {
+            "accuracy": error == 0,
+            **{f"within_{reach}": error <= reach for reach in (1, 2, 3)},
+            "mae": error,
+            "nll": -log_probability[happened].astype(np.float64),
+            "brier": ((probability - happened) ** 2).sum(axis=1),
+            "rps": ((probability - happened).cumsum(axis=1) ** 2).sum(axis=1),
+        }
+    )
+
+
+def figures(sums: Integer[np.ndarray, " n"], log_probability: Float[np.ndarray, "n s"]) -> Figures:
+    """All that is said of a model, as functions of how often each strip counts.
+
+    Macro figures are means over the sums that occur, however rare they are: Baccianella et al., ISDA 2009.
+    """
+    table = scores(sums, log_probability)
+    correct, error = table["accuracy"].to_numpy(), table["mae"].to_numpy()
+    sure = np.exp(log_probability.max(axis=1).astype(np.float64))
+    of_sum = np.eye(log_probability.shape[1])[sums]
+    each = table.to_numpy(np.float64)
+
+    def weighted(weights: Float[np.ndarray, "r n"]) -> Mapping[str, Float[np.ndarray, " r"]]:
+        strips = weights @ of_sum
+        present = strips > 0
+
+        def macro(score: np.ndarray) -> Float[np.ndarray, " r"]:
+            means = np.divide(weights @ (of_sum * score[:, None]), strips, out=np.zeros_like(strips), where=present)
+            mean: Float[np.ndarray, " r"] = means.sum(axis=1) / present.sum(axis=1)
+            return mean
+
+        means = weights @ each / weights.sum(axis=1, keepdims=True)
+        return dict(zip(table.columns, means.T, strict=True)) | {
+            "macro_mae": macro(error),
+            "macro_recall": macro(correct),
+            "calibration_error": calibration_error(sure, correct, weights),
+            "coverage_995": coverage(sure, correct, weights),
+        }
+
+    return weighted
 
 
 def summarise(
-    sums: Integer[np.ndarray, " n"], log_probability: Float[np.ndarray, "n s"], touching: Bool[np.ndarray, " n"]
+    sums: Integer[np.ndarray, " n"],
+    log_probability: Float[np.ndarray, "n s"],
+    untempered: Float[np.ndarray, "n s"],
+) -> pd.DataFrame:
+    """Every figure with its bootstrap interval, and what it is without the model's temperature."""
+    table = bootstrap(figures(sums, log_probability), len(sums), biased=("calibration_error",))
+    before = figures(sums, untempered)(np.ones((1, len(sums))))
+    return table.assign(untempered=[before[name][0] for name in table["figure"]])
+
+
+def headline(
+    table: pd.DataFrame, correct: Bool[np.ndarray, " n"], touching: Bool[np.ndarray, " n"], temperature: float
 ) -> dict[str, float]:
-    """The headline figures; `touching` marks strips on which glyphs touch."""
-    predicted = log_probability.argmax(axis=1)
-    correct = predicted == sums
-    low, high = wilson(int(correct.sum()), len(sums))
+    """Of the summary, what tells results apart; accuracy with its Wilson interval."""
+    low, high = wilson(int(correct.sum()), len(correct))
+    value, before = (dict(zip(table["figure"], table[column], strict=True)) for column in ("value", "untempered"))
     return {
-        "accuracy": float(correct.mean()),
+        "accuracy": value.pop("accuracy"),
         "accuracy_low": low,
         "accuracy_high": high,
         **_slice("touching", correct, touching),
-        "mae": float(mean_absolute_error(sums, predicted)),
-        "within_1": float((np.abs(predicted - sums) <= 1).mean()),
-        "nll": float(-log_probability[np.arange(len(sums)), sums].mean(dtype=np.float64)),
-        "macro_recall": float(recall_score(sums, predicted, labels=np.unique(sums), average="macro", zero_division=0)),
-        "strips": len(sums),
+        **value,
+        "temperature": temperature,
+        **{f"{name}_untempered": before[name] for name in ("nll", "calibration_error")},
+        "strips": len(correct),
     }
+
+
+def by_slice(slices: Mapping[str, Bool[np.ndarray, " n"]], table: pd.DataFrame) -> pd.DataFrame:
+    """How many strips each slice has, and of `table` of scores their accuracy, its Wilson interval, and their MAE."""
+    rows = []
+    for name, members in slices.items():
+        own = table[members]
+        if len(own):
+            low, high = wilson(int(own["accuracy"].sum()), len(own))
+            figures = {"accuracy": own["accuracy"].mean(), "low": low, "high": high, "mae": own["mae"].mean()}
+            rows.append({"slice": name, "strips": len(own)} | figures)
+    return pd.DataFrame(rows)
 
 
 def against_truth(
@@ -63,46 +133,3 @@ def _slice(name: str, correct: Bool[np.ndarray, " n"], members: Bool[np.ndarray,
     """How many strips are in a slice, and the share of them that is right, where there are any."""
     count = {f"strips_{name}": int(members.sum())}
     return count | ({f"accuracy_{name}": float(correct[members].mean())} if members.any() else {})
-
-
-def calibration(probability: Float[np.ndarray, " n"], correct: np.ndarray, bins: int = 10) -> pd.DataFrame:
-    """Mean stated probability against the share that was right, in bins of equally many strips."""
-    order = np.argsort(probability, kind="stable")
-    rows = [
-        {"confidence": probability[part].mean(), "accuracy": correct[part].mean(), "strips": len(part)}
-        for part in np.array_split(order, bins)
-        if len(part)
-    ]
-    return pd.DataFrame(rows).round(6)
-
-
-def confusion_matrix(
-    sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"], highest: int
-) -> Int[np.ndarray, "s s"]:
-    """How often each true sum (row) was predicted as each sum (column)."""
-    matrix = np.zeros((highest + 1, highest + 1), np.int64)
-    np.add.at(matrix, (sums, predicted), 1)
-    return matrix
-
-
-def per_sum(sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"], highest: int) -> pd.DataFrame:
-    """Precision, recall and support of every sum; NaN where there is nothing to divide by."""
-    labels = np.arange(highest + 1)
-    precision, recall, _, support = precision_recall_fscore_support(
-        sums, predicted, labels=labels, zero_division=np.nan
-    )
-    return pd.DataFrame({"sum": labels, "support": support, "precision": precision, "recall": recall}).round(6)
-
-
-def mistakes(sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"]) -> dict[str, float]:
-    """How many there are, how far off they are on average, and precision with every predicted sum counting alike."""
-    wrong = predicted != sums
-    size = np.abs(predicted - sums)[wrong].mean() if wrong.any() else 0.0
-    precision = precision_score(sums, predicted, labels=np.unique(predicted), average="macro")
-    return {"mistakes": int(wrong.sum()), "mistake_size": float(size), "macro_precision": float(precision)}
-
-
-def signed_errors(sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"]) -> pd.DataFrame:
-    """How often each error, predicted minus true, was made; zero, being no error, is left out."""
-    errors, strips = np.unique((predicted - sums)[predicted != sums], return_counts=True)
-    return pd.DataFrame({"error": errors, "strips": strips})

@@ -1,5 +1,6 @@
 """One row for each test strip: the truth, the prediction, how sure it was, and what was read where."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +10,21 @@ from jaxtyping import Float, Int, Integer
 from digitsum.errors import InputError
 from digitsum.files import whole_file
 
-NUMBERS = ("read", "centres", "digits", "digit_centres")  # several in one field, with spaces; empty if unknown
+# several numbers in one field, with spaces; empty if unknown: digits and their centres in pixels, left to right
+NUMBERS = (
+    *("read", "centres"),  # by the model
+    *("read_given_sum", "centres_given_sum"),  # the likeliest reading that adds up to the true sum
+    *("digits", "digit_centres"),  # in truth
+)
 COLUMNS = ("strip", "sum", "predicted", "probability", "probability_of_sum", *NUMBERS)
 
 
 def tabulate(
     sums: Integer[np.ndarray, " n"],
     log_probability: Float[np.ndarray, "n s"],
-    read: Integer[np.ndarray, "n k"] | None,
-    centres: Integer[np.ndarray, "n k"] | None,
-    digits: Integer[np.ndarray, "n k"] | None,
-    digit_centres: Integer[np.ndarray, "n k"] | None,
+    numbers: Mapping[str, Integer[np.ndarray, "n k"] | None],
 ) -> pd.DataFrame:
-    """`read` and `centres` are the model's, `digits` and `digit_centres` the truth; centres are in pixels."""
+    """`numbers` are columns of NUMBERS; those that are None or not there are unknown."""
     rows = np.arange(len(sums))
     probability = np.exp(log_probability.astype(np.float64))
     predicted = log_probability.argmax(axis=1)
@@ -31,10 +34,7 @@ def tabulate(
         "predicted": predicted,
         "probability": probability[rows, predicted].round(6),
         "probability_of_sum": probability[rows, sums].round(6),
-        "read": _spaced(read, len(rows)),
-        "centres": _spaced(centres, len(rows)),
-        "digits": _spaced(digits, len(rows)),
-        "digit_centres": _spaced(digit_centres, len(rows)),
+        **{name: _spaced(numbers.get(name), len(rows)) for name in NUMBERS},
     }
     return pd.DataFrame(table, columns=list(COLUMNS))
 

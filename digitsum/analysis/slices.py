@@ -11,6 +11,7 @@ from digitsum.analysis import predictions
 from digitsum.strips.ink import pieces
 
 AS_READ = ", as read"  # ends the names of slices by what the model read, where the truth is not known
+TOUCHING = "glyphs touch or overlap"
 GAPS = (18, 26)  # pixels between the centres of the closest neighbours; readings come in steps of a column's 8
 SUM_RANGES = 6
 INK_RANGES = 4
@@ -57,7 +58,7 @@ def _by_ink(images: UInt8[np.ndarray, "n h w"], digits: int) -> Iterator[Slice]:
     """By what touches, and by the width from the first column of pixels with ink to the last, in equal parts."""
     ends = [pieces(strip) for strip in images]
     apart = np.array([len(starts) for starts, _ in ends]) >= digits
-    yield "glyphs touch or overlap", ~apart
+    yield TOUCHING, ~apart
     yield "glyphs apart", apart
     widths = np.array([ends[-1] - starts[0] if len(starts) else 0 for starts, ends in ends])
     parts = np.quantile(widths, np.arange(INK_RANGES) / INK_RANGES).astype(int)

@@ -1,7 +1,8 @@
 """Heads: each turns a feature map into log P(sum), and reads off the digits it believes in where it has such beliefs.
 
 A head is built of the shape of the feature map and k. Called on features it returns log P(sum, k digits) for the sums
-0..9k; `read` returns a Reading, or None. To add one: a class here, its name in HEADS and in ModelParams.
+0..9k; `read` returns a Reading, or None: the likeliest, or the likeliest of those that add up to `sums`. To add one: a
+class here, its name in HEADS and in ModelParams.
 """
 
 import math
@@ -9,10 +10,11 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int64
 from torch import Tensor, nn
 
 from digitsum.errors import InputError
+from digitsum.model.paths import likeliest_of_sum
 from digitsum.model.polynomials import log_count_of_columns, log_sum_of_columns, log_sum_of_set, log_sum_of_slots
 
 
@@ -31,7 +33,7 @@ class Head(nn.Module):
     def __call__(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n s"]:
         return cast(Tensor, super().__call__(features))
 
-    def read(self, features: Float[Tensor, "n c h w"]) -> Reading | None:
+    def read(self, features: Float[Tensor, "n c h w"], sums: Int64[Tensor, " n"] | None = None) -> Reading | None:
         return None
 
 
@@ -74,8 +76,12 @@ class Slots(Head):
     def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n s"]:
         return log_sum_of_slots(self.log_beliefs(features))
 
-    def read(self, features: Float[Tensor, "n c h w"]) -> Reading | None:
-        return Reading(self.log_beliefs(features).argmax(-1), columns=None)
+    def read(self, features: Float[Tensor, "n c h w"], sums: Int64[Tensor, " n"] | None = None) -> Reading | None:
+        beliefs = self.log_beliefs(features)
+        if sums is None:
+            return Reading(beliefs.argmax(-1), columns=None)
+        never = torch.full_like(beliefs[..., 0], -math.inf)
+        return Reading(likeliest_of_sum(never, beliefs, self.digits, sums)[1], columns=None)
 
 
 class Columns(Head):
@@ -111,9 +117,12 @@ class Columns(Head):
         """log P(count of digits = c), c in 0..highest."""
         return log_count_of_columns(self.log_beliefs(features)[..., 10], highest)
 
-    def read(self, features: Float[Tensor, "n c h w"]) -> Reading | None:
+    def read(self, features: Float[Tensor, "n c h w"], sums: Int64[Tensor, " n"] | None = None) -> Reading | None:
         """The single likeliest configuration of exactly k firing columns."""
         beliefs = self.log_beliefs(features)
+        if sums is not None:
+            columns, digits = likeliest_of_sum(beliefs[..., 10], beliefs[..., :10], self.digits, sums)
+            return Reading(digits, columns)
         likeliest, digit = beliefs[..., :10].max(-1)
         columns = (likeliest - beliefs[..., 10]).topk(self.digits, dim=1).indices.sort(dim=1).values
         return Reading(digit.gather(1, columns), columns)

@@ -1,7 +1,6 @@
 """A model of sums: a backbone, a head, and the file that rebuilds both."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from jaxtyping import Float, Int, Shaped, UInt8
+from jaxtyping import Float, Int, Int64, Integer, Shaped, UInt8
 from torch import Tensor, nn
 
 from digitsum.errors import InputError
@@ -49,6 +48,8 @@ class SumModel(nn.Module):
         self.head = HEADS[params.head](self.backbone.channels, rows, columns, data.digits)
         self.offset: Tensor  # pixels from the centre of a column that fires to that of its glyph
         self.register_buffer("offset", torch.zeros(()))
+        self.temperature: Tensor  # log P(sum) of predictions is divided by it: more than one makes them less sure
+        self.register_buffer("temperature", torch.ones(()))
         self.to(memory_format=torch.channels_last)
 
     def _start_from(self, path: Path) -> None:
@@ -87,12 +88,17 @@ class SumModel(nn.Module):
 
     @torch.inference_mode()
     def predict(
-        self, strips: UInt8[np.ndarray, "n h w"], batch_size: int = 250, shifts: Sequence[int] | None = None
+        self,
+        strips: UInt8[np.ndarray, "n h w"],
+        batch_size: int = 250,
+        shifts: Sequence[int] | None = None,
+        sums: Integer[np.ndarray, " n"] | None = None,
     ) -> Prediction:
         """In evaluation mode; probabilities are given that there are k digits, so they sum to one.
 
-        They are means over the strip moved right by each of `shifts` pixels, by default those of the model's params.
-        What is read is what was read where the predicted sum was likeliest.
+        They are means over the strip moved right by each of `shifts` pixels, by default those of the model's params,
+        at the model's temperature. What is read is what was read where the predicted sum was likeliest; with `sums`,
+        the likeliest of the readings that add up to these, where these were likeliest.
         """
         self.eval()
         device = next(self.parameters()).device
@@ -100,22 +106,26 @@ class SumModel(nn.Module):
         parts: list[tuple[Tensor, ...]] = []
         with Progress("predict", len(strips), "strips") as progress:
             for start in range(0, len(strips), batch_size):
-                batch = torch.from_numpy(strips[start : start + batch_size].copy()).to(device)
-                parts.append(self._view(batch, shifts))
+                part = slice(start, start + batch_size)
+                batch = torch.from_numpy(strips[part].copy()).to(device)
+                wanted = None if sums is None else torch.from_numpy(sums[part].astype(np.int64)).to(device)
+                parts.append(self._view(batch, shifts, wanted))
                 progress.advance(len(batch))
         arrays = [torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True)]
         return Prediction(*arrays, *[None] * (3 - len(arrays)))
 
-    def _view(self, strips: UInt8[Tensor, "n h w"], shifts: Sequence[int]) -> tuple[Tensor, ...]:
+    def _view(
+        self, strips: UInt8[Tensor, "n h w"], shifts: Sequence[int], sums: Int64[Tensor, " n"] | None
+    ) -> tuple[Tensor, ...]:
         """log P(sum), and as far as the head reads them, digits and centres."""
         views = [self.features(nn.functional.pad(strips, (shift, -shift))) for shift in shifts]
         each = torch.stack([self.head(view).log_softmax(-1) for view in views])
-        mean = each.logsumexp(0) - math.log(len(shifts))
-        readings = [reading for view in views if (reading := self.head.read(view)) is not None]
+        mean = (each.logsumexp(0) / self.temperature).log_softmax(-1)
+        readings = [reading for view in views if (reading := self.head.read(view, sums)) is not None]
         if not readings:
             return (mean,)
         rows = torch.arange(len(strips), device=strips.device)
-        likeliest = each[:, rows, mean.argmax(-1)].argmax(0)
+        likeliest = each[:, rows, mean.argmax(-1) if sums is None else sums].argmax(0)
         digits = torch.stack([reading.digits for reading in readings])[likeliest, rows]
         columns = [reading.columns for reading in readings if reading.columns is not None]
         if not columns:
@@ -174,6 +184,7 @@ class SumModel(nn.Module):
             model = cls(
                 ModelParams.model_validate_json(json.dumps(description["params"])), Description(**description["data"])
             )
+            tensors.setdefault("temperature", torch.ones(()))  # of files from before there was one
             model.load_state_dict(tensors)
             model.trained_on = description["trained_on"]
         except FileNotFoundError as error:

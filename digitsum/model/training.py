@@ -21,6 +21,7 @@ from digitsum.model.network import SumModel
 from digitsum.model.parallel import Workers
 from digitsum.model.params import TrainParams
 from digitsum.model.resume import Keeper, stopping
+from digitsum.model.temperature import best_temperature
 from digitsum.progress import Progress
 from digitsum.strips.augment import random_affine
 from digitsum.strips.cutting import Cuttings, cut
@@ -84,6 +85,8 @@ def fit(
             if stopped:
                 raise SystemExit(128 + (stop.signal or signal.SIGTERM))
     _set_offset(training.averaged, train)
+    said = training.averaged.predict(val.images).log_probability
+    training.averaged.temperature.fill_(best_temperature(said, val.sums))
     return training.averaged
 
 

@@ -1,0 +1,78 @@
+"""Which sums are taken for which, in numbers. Standard figures come from scikit-learn."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int, Integer
+from sklearn.metrics import precision_score
+
+from digitsum.analysis.intervals import wilson
+
+FEW = 20  # strips; of fewer a share says next to nothing
+
+
+def confusion_matrix(
+    sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"], highest: int
+) -> Int[np.ndarray, "s s"]:
+    """How often each true sum (row) was predicted as each sum (column)."""
+    matrix = np.zeros((highest + 1, highest + 1), np.int64)
+    np.add.at(matrix, (sums, predicted), 1)
+    return matrix
+
+
+def pooled(support: Int[np.ndarray, " s"]) -> list[range]:
+    """All sums in order, each by itself, or together with its neighbours until there are at least FEW strips."""
+    groups: list[range] = []
+    start = 0
+    for end in range(1, len(support) + 1):
+        if support[start:end].sum() >= FEW:
+            groups.append(range(start, end))
+            start = end
+    if start < len(support):
+        start = groups.pop().start if groups else 0
+        groups.append(range(start, len(support)))
+    return groups
+
+
+def per_sum(matrix: Int[np.ndarray, "s s"], groups: Iterable[range]) -> pd.DataFrame:
+    """Support, precision, recall and F1 of each group of sums, with Wilson intervals; NaN where nothing can be divided.
+
+    A group's strip is right if its own sum was predicted. F1 is 2j / (1 + j), with j the share that is right of all
+    strips that have or were given the sum, and so has the interval of j.
+    """
+    rows = []
+    for sums in groups:
+        support, predicted, right = (
+            int(count[sums.start : sums.stop].sum()) for count in (matrix.sum(1), matrix.sum(0), matrix.diagonal())
+        )
+        row: dict[str, float] = {"lowest": sums[0], "highest": sums[-1], "support": support}
+        for name, total in (("precision", predicted), ("recall", support), ("f1", support + predicted - right)):
+            figures = np.array([right / total, *wilson(right, total)] if total else [np.nan] * 3)
+            if name == "f1":
+                figures = 2 * figures / (1 + figures)
+            row |= dict(zip((name, f"{name}_low", f"{name}_high"), figures.tolist(), strict=True))
+        rows.append(row)
+    return pd.DataFrame(rows).round(6)
+
+
+def pairs(matrix: Int[np.ndarray, "s s"]) -> pd.DataFrame:
+    """Every pair of sums of which one was taken for the other, most frequent first; `share` is of the true sum's."""
+    sums, predicted = np.nonzero(matrix - np.diag(matrix.diagonal()))
+    strips = matrix[sums, predicted]
+    table = pd.DataFrame({"sum": sums, "predicted": predicted, "strips": strips, "share": strips / matrix.sum(1)[sums]})
+    return table.sort_values(["strips", "share"], ascending=False, kind="stable", ignore_index=True).round(6)
+
+
+def mistakes(sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"]) -> dict[str, float]:
+    """How many there are, how far off they are on average, and precision with every predicted sum counting alike."""
+    wrong = predicted != sums
+    size = np.abs(predicted - sums)[wrong].mean() if wrong.any() else 0.0
+    precision = precision_score(sums, predicted, labels=np.unique(predicted), average="macro")
+    return {"mistakes": int(wrong.sum()), "mistake_size": float(size), "macro_precision": float(precision)}
+
+
+def signed_errors(sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"]) -> pd.DataFrame:
+    """How often each error, predicted minus true, was made; zero, being no error, is left out."""
+    errors, strips = np.unique((predicted - sums)[predicted != sums], return_counts=True)
+    return pd.DataFrame({"error": errors, "strips": strips})
