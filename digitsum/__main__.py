@@ -84,6 +84,15 @@ def reproduce(what: str) -> None:
         sys.exit(1)
 
 
+def retrain(changes: str, force: bool, local: bool) -> None:
+    """Pulls, runs what changed, pushes, records, promotes on main if the gate passes, and says what came of it."""
+    from digitsum.retraining.retrain import COMMENT, Options
+    from digitsum.retraining.retrain import retrain as from_end_to_end
+
+    print(from_end_to_end(model_form(), Options(changes, force, local)))
+    print(f"comment   {COMMENT}")
+
+
 def promote(what: str, dry_run: bool, anew: bool) -> None:
     """Judges a result's model against the champion on the same strips, and if it passes, puts it in its place."""
     from digitsum.analysis.params import EvaluateParams, GateParams
@@ -124,11 +133,13 @@ COMMANDS = {
     "sync": sync,
     "trace": trace,
     "reproduce": reproduce,
+    "retrain": retrain,
     "promote": promote,
     "rollback": rollback,
     "ui": ui,
 }
 REFUSED = 3  # the exit code of a gate that holds; of errors it is 1
+CHANGES = "of params, such as 'train.epochs=4 train.seed=2'"
 RESULT = "a run's id or name, models:/NAME@ALIAS, or a model file"
 
 
@@ -142,6 +153,9 @@ def main() -> None:
     asked.add_argument("what", nargs="?", metavar="RESULT", help=RESULT)
     asked.add_argument("--data", metavar="CHECKSUM", help="of data or a model, as in dvc.lock")
     parsers["reproduce"].add_argument("what", metavar="RESULT", help=RESULT)
+    parsers["retrain"].add_argument("--set", dest="changes", metavar="CHANGES", default="", help=CHANGES)
+    parsers["retrain"].add_argument("--force", action="store_true", help="run every stage, changed or not")
+    parsers["retrain"].add_argument("--local", action="store_true", help="neither pull nor push nor promote")
     parsers["promote"].add_argument("what", metavar="RESULT", help=RESULT)
     parsers["promote"].add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
     parsers["promote"].add_argument("--anew", action="store_true", help="by the floors alone, without the champion")

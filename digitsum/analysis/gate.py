@@ -8,8 +8,8 @@ from jaxtyping import Bool, Integer, UInt8
 from scipy.stats import false_discovery_control
 from sklearn.metrics import recall_score
 
+from digitsum.analysis.calibration import calibration_error
 from digitsum.analysis.comparison import Comparison, compare, compare_slices
-from digitsum.analysis.metrics import calibration
 from digitsum.analysis.params import GateParams
 from digitsum.analysis.slices import slices
 from digitsum.errors import InputError
@@ -111,7 +111,7 @@ def judge(
 
 def _floors(table: pd.DataFrame, latency: float, gate: GateParams) -> list[Check]:
     sums, predicted = table["sum"].to_numpy(), table["predicted"].to_numpy()
-    error = calibration_error(table["probability"].to_numpy(), sums == predicted)
+    error = float(calibration_error(table["probability"].to_numpy(), sums == predicted, np.ones((1, len(sums))))[0])
     recall = float(recall_score(sums, predicted, labels=np.unique(sums), average="macro", zero_division=0))
     tails = in_tails(sums, gate.tail)
     tail = float((sums == predicted)[tails].mean())
@@ -135,12 +135,6 @@ def _floors(table: pd.DataFrame, latency: float, gate: GateParams) -> list[Check
             "latency of one strip", f"{latency:.1f} ms", f"at most {gate.max_latency:g}", latency <= gate.max_latency
         ),
     ]
-
-
-def calibration_error(probability: np.ndarray, correct: np.ndarray) -> float:
-    """The expected calibration error, over bins of equally many strips."""
-    bins = calibration(probability, correct)
-    return float(np.average((bins["confidence"] - bins["accuracy"]).abs(), weights=bins["strips"]))
 
 
 def in_tails(sums: Integer[np.ndarray, " n"], share: float) -> Bool[np.ndarray, " n"]:

@@ -25,6 +25,7 @@ class Story:
     title: str
     base: str  # what the result is compared with
     metrics: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
     metrics_before: Mapping[str, float]
     comparison: Comparison | None  # with the base, on the same strips
     verdict: str  # of the gate, against the champion
@@ -38,7 +39,8 @@ class Story:
 
 
 def render(story: Story) -> str:
-    text = TEMPLATES.get_template("comment.md").render(mark=Markup(MARK), story=story, rows=metric_rows(story), most=ROWS)
+    template = TEMPLATES.get_template("comment.md")
+    text = template.render(mark=Markup(MARK), story=story, rows=metric_rows(story), most=ROWS)
     assert len(text) < LONGEST, "tables and cells are cut to stay below"
     return text
 
@@ -50,8 +52,7 @@ def metric_rows(story: Story) -> list[tuple[str, str, str, str]]:
         if re.search(r"_(low|high)$", name):
             continue
         before = story.metrics_before.get(name)
-        low, high = (story.metrics.get(f"{name}_{end}") for end in ("low", "high"))
-        interval = f" ({low:.4g} to {high:.4g})" if low is not None and high is not None else ""
+        interval = " ({:.4g} to {:.4g})".format(*story.intervals[name]) if name in story.intervals else ""
         change = "" if before is None else f"{value - before:+.4g}" if value != before else "0"
         rows.append((name, "" if before is None else f"{before:.4g}", f"{value:.4g}{interval}", change))
     return rows
@@ -73,7 +74,7 @@ def code(value: Any) -> Markup:
 
 TEMPLATES = Environment(
     loader=PackageLoader("digitsum.retraining"),
-    autoescape=False,  # noqa: S701 (it is Markdown: all values pass through `escaped`)
+    autoescape=False,
     finalize=escaped,
     undefined=StrictUndefined,
     trim_blocks=True,

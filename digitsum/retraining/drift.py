@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import chi2_contingency
 
-from digitsum.analysis.metrics import wilson
+from digitsum.analysis.intervals import wilson
 from digitsum.files import read_array, read_json, sha256
 from digitsum.model.network import SumModel
 from digitsum.strips import raw
@@ -45,7 +45,9 @@ class Drift:
     judge: str  # which model that was
 
 
-def new_strips(external: Path, raw_before: Path, digits: int, height: int, width: int) -> tuple[list[str], Strips] | None:
+def new_strips(
+    external: Path, raw_before: Path, digits: int, height: int, width: int
+) -> tuple[list[str], Strips] | None:
     """Names and strips of files that were not there when the raw data was made; None if there are none.
 
     Raises:
@@ -73,6 +75,4 @@ def look(files: list[str], before: Strips, new: Strips, model: SumModel, judge: 
     hits = int((model.predict(new.images).log_probability.argmax(axis=1) == new.sums).sum())
     low, high = wilson(hits, len(new))
     distance = float(np.abs(shares[0] - shares[1]).sum() / 2)
-    return Drift(
-        tuple(files), Look.at(before), Look.at(new), distance, p_value, hits / len(new), low, high, judge
-    )
+    return Drift(tuple(files), Look.at(before), Look.at(new), distance, p_value, hits / len(new), low, high, judge)

@@ -28,7 +28,7 @@ def apply(words: str, path: Path = Path("params.yaml")) -> None:
         key, _, value = word.partition("=")
         if not re.fullmatch(KEY, key) or not re.fullmatch(PLAIN, value):
             raise InputError(
-                f"override {word!r}: not of the form section.key=value with plain characters, such as train.epochs=4 or "
+                f"override {word!r}: not of the form section.key=value in plain characters, such as train.epochs=4 or "
                 "model.shifts=[-3,0,3]"
             )
         *sections, last = key.split(".")

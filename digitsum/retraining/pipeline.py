@@ -13,7 +13,7 @@ from digitsum.errors import InputError
 from digitsum.params import load_yaml
 from digitsum.tracking.results import PARAMS, Essence
 
-Manner = Literal["run", "restored", "skipped", "failed"]
+Manner = Literal["run", "restored", "skipped"]
 SAID: dict[str, Manner] = {  # by dvc repro, of each stage
     r"Running stage '([^']+)':": "run",
     r"Stage '([^']+)' is cached - skipping run": "restored",
