@@ -15,7 +15,8 @@ from digitsum.retraining.pipeline import Outcome
 
 MARK = "<!-- digitsum: retraining -->"  # by which the comment is found again
 LONGEST = 65_536  # characters that GitHub takes
-ROWS, CELL = 40, 60  # of a table, and characters of a cell, so that all of it stays below
+ROWS = (40, 20, 10, 3)  # at most, in each table; the last fits whatever the words are
+CELL, TEXT = 60, 1200  # characters of a cell, and of a sentence
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,10 @@ class Story:
 
 
 def render(story: Story) -> str:
+    """The tables are as long as fits."""
     template = TEMPLATES.get_template("comment.md")
-    text = template.render(mark=Markup(MARK), story=story, rows=metric_rows(story), most=ROWS)
-    assert len(text) < LONGEST, "tables and cells are cut to stay below"
-    return text
+    texts = (template.render(mark=Markup(MARK), story=story, rows=metric_rows(story), most=most) for most in ROWS)
+    return next(text for text in texts if len(text) < LONGEST)
 
 
 def metric_rows(story: Story) -> list[tuple[str, str, str, str]]:
@@ -62,7 +63,7 @@ def escaped(value: Any) -> Markup:
     """Text that Markdown, HTML and GitHub's mentions, links and formulas leave alone."""
     if isinstance(value, Markup):
         return value
-    text = shorten(str(value), 2000, placeholder="...")  # one line
+    text = shorten(str(value), TEXT, placeholder="...")  # one line
     return Markup(re.sub(r"[\\`*_{}\[\]<>&|~@#!:$\"']", lambda found: f"&#{ord(found[0])};", text))
 
 

@@ -5,15 +5,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from digitsum.errors import InputError
 from digitsum.params import load_yaml
 from digitsum.tracking.results import PARAMS, Essence
 
 Manner = Literal["run", "restored", "skipped"]
+SECONDS_TO_ANSWER = 20  # of a remote
 SAID: dict[str, Manner] = {  # by dvc repro, of each stage
     r"Running stage '([^']+)':": "run",
     r"Stage '([^']+)' is cached - skipping run": "restored",
@@ -30,24 +34,33 @@ class Outcome:
     seconds: float = 0.0
 
 
-def require_remote() -> str:
-    """The name of DVC's default remote.
-
-    Raises:
-        InputError: if there is none, or it is a folder that is not there.
+def require_remote() -> None:
     """
-    name = _said("remote", "default")
-    if not name or name.startswith("No default"):
-        raise InputError(
-            ".dvc/config: no default remote; dvc remote add --default shared URL adds one (a folder, s3://..., ssh://...)"
-        )
-    remotes = dict(line.split(maxsplit=1) for line in _said("remote", "list").splitlines() if line.strip())
-    url = remotes.get(name, "").split("\t")[0].removesuffix("(default)").strip()
-    if not url:
-        raise InputError(f".dvc/config: the default remote {name} has no URL; dvc remote add --default {name} URL")
-    if "://" not in url and not Path(url).is_dir():
-        raise InputError(f"{url}: the folder of the DVC remote {name} is not there; mount it, or mkdir -p it")
-    return name
+    Raises:
+        InputError: if DVC has no default remote, or it cannot be used.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        name = repo.config["core"].get("remote")
+        if name is None:
+            raise InputError(
+                ".dvc/config: no default remote; dvc remote add --default shared URL adds one (a folder, s3://... or "
+                "ssh://...)"
+            )
+        url = repo.config["remote"].get(name, {}).get("url", "")
+        try:
+            place = repo.cloud.get_remote(name, "push")
+            if place.fs.protocol == "local" and not Path(place.path).is_dir():
+                raise InputError(f"{url}: the folder of the DVC remote {name} is not there; mount it, or mkdir -p it")
+            place.fs.exists(place.path)
+            if url.startswith("http"):  # of which nothing is found where nothing answers
+                with suppress(HTTPError), urlopen(url, timeout=SECONDS_TO_ANSWER):
+                    pass
+        except (DvcException, OSError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise InputError(f"{url}: the DVC remote {name} cannot be used ({reason})") from error
 
 
 def pull() -> None:

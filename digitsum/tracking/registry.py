@@ -47,7 +47,7 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         mlflow.set_tracking_uri(self._client.tracking_uri)  # by which an embedded registry finds the source
-        return self._client.create_model_version(MODEL, _source(model), row)
+        return self._client.create_model_version(MODEL, _source(model), row, model_id=model)
 
     def record(self, version: Any, verdict: dict[str, Any], reason: str) -> None:
         """On the version as tags and description; whole, as an artifact of the run that the version is from."""
