@@ -94,7 +94,7 @@ def judge(
             gain >= gate.min_improvement,
         ),
         Check(
-            "McNemar's exact p",
+            "McNemar exact p",
             f"{comparison.p_value:.2g}",
             f"below {gate.alpha:g}, and better",
             comparison.p_value < gate.alpha and gain > 0,
@@ -126,8 +126,8 @@ def _floors(table: pd.DataFrame, latency: float, gate: GateParams) -> list[Check
             "macro recall", f"{recall:.2%}", f"at least {gate.min_macro_recall:.2%}", recall >= gate.min_macro_recall
         ),
         Check(
-            f"accuracy of the {int(tails.sum()):,} strips with tail sums",
-            f"{tail:.2%}",
+            "accuracy on tail sums",
+            f"{tail:.2%} of {int(tails.sum()):,} strips",
             f"at least {gate.min_tail_accuracy:.2%}",
             tail >= gate.min_tail_accuracy,
         ),

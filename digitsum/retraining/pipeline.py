@@ -15,6 +15,7 @@ from urllib.request import urlopen
 from digitsum.errors import InputError
 from digitsum.params import load_yaml
 from digitsum.tracking.results import PARAMS, Essence
+from digitsum.tracking.storage import cache_folder
 
 Manner = Literal["run", "restored", "skipped"]
 SECONDS_TO_ANSWER = 20  # of a remote
@@ -39,7 +40,6 @@ def require_remote() -> None:
     Raises:
         InputError: if DVC has no default remote, or it cannot be used.
     """
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     with Repo() as repo:
@@ -58,7 +58,9 @@ def require_remote() -> None:
             if url.startswith("http"):  # of which nothing is found where nothing answers
                 with suppress(HTTPError), urlopen(url, timeout=SECONDS_TO_ANSWER):
                     pass
-        except (DvcException, OSError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # of DVC, S3, SSH or the network: there is no common kind
             reason = " ".join(str(error).split())[:160]
             raise InputError(f"{url}: the DVC remote {name} cannot be used ({reason})") from error
 
@@ -110,8 +112,9 @@ def repro(force: bool) -> list[Outcome]:
 
 def known_outcomes(out: str) -> list[Essence]:
     """What the run-cache knows of stages that made `out`: command, params, dependencies and outs of each time."""
-    folder = Path(_said("cache", "dir")) / "runs"
-    return [_essence(entry) for entry in _entries(folder) if any(made["path"] == out for made in entry.get("outs", []))]
+    cache = cache_folder(Path.cwd())
+    entries = _entries(cache / "runs") if cache else []
+    return [_essence(entry) for entry in entries if any(made["path"] == out for made in entry.get("outs", []))]
 
 
 def _entries(folder: Path) -> Iterator[dict[str, Any]]:
@@ -135,8 +138,3 @@ def _dvc(*words: str) -> None:
         reason = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr)
         reason = " ".join(reason.removeprefix("ERROR:").split())[:200]
         raise InputError(f"dvc {words[0]}: the remote cannot be used ({reason}); dvc remote list names it")
-
-
-def _said(*words: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
