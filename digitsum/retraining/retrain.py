@@ -15,7 +15,7 @@ from digitsum.errors import InputError
 from digitsum.files import write_text
 from digitsum.model.devices import prepare
 from digitsum.model.network import SumModel
-from digitsum.params import load_yaml, read_params
+from digitsum.params import Params, load_yaml, read_params
 from digitsum.promotion import Candidate, promote
 from digitsum.retraining import base, drift, overrides, pipeline
 from digitsum.retraining.comment import Story, escaped, render
@@ -75,28 +75,25 @@ def retrain(form: ModelForm, options: Options) -> str:
     tracking.sync(form)
     with opened() as (client, experiment):
         (row,) = Rows(client, experiment).find(digitsum__result=after.key)[:1]
-        may = may_promote(options.local)
-        try:
-            decision = promote(
-                client,
-                experiment,
-                row.info.run_id,
-                params[GateParams],
-                params[EvaluateParams].batch_size,
-                dry_run=may is not None,
-            )
-            verdict, promoted = decision.text, decision.promoted and may is None
-        except InputError as error:
-            if may is None:
-                raise
-            verdict, promoted = f"The gate cannot judge: {error}", False
-        row_link = link_of_row(client.tracking_uri, experiment, row.info.run_id)
-    if may is not None:
-        verdict += f" Nothing was promoted: {may}."
+        verdict, ending = judged(client, experiment, row.info.run_id, params, may_promote(options.local))
+        link = link_of_row(client.tracking_uri, experiment, row.info.run_id)
     model = model_sentence(known, after, stages)
-    text = render(story(before, after, stages, verdict, promoted, seen, model, row_link, options))
+    text = render(story(before, after, stages, verdict, ending, seen, model, link, options))
     write_text(COMMENT, text)
     return text
+
+
+def judged(client: Any, experiment: str, run: str, params: Params, hindrance: str | None) -> tuple[str, str]:
+    """The gate's verdict, and in a word or two what came of it; with a `hindrance` to promotion, nothing changes."""
+    dry_run = hindrance is not None
+    batch_size = params[EvaluateParams].batch_size
+    try:
+        decision = promote(client, experiment, run, params[GateParams], batch_size, dry_run)
+    except InputError as error:
+        return f"The gate cannot judge: {error}.", "not judged"
+    if dry_run:
+        return f"{decision.text} Nothing was promoted: {hindrance}.", "judged"
+    return decision.text, "promoted" if decision.promoted else "refused"
 
 
 def may_promote(local: bool) -> str | None:
@@ -153,18 +150,17 @@ def story(
     after: Result,
     stages: list[pipeline.Outcome],
     verdict: str,
-    promoted: bool,
+    ending: str,
     seen: drift.Drift | None,
     model: str,
-    row_link: Markup,
+    link: Markup,
     options: Options,
 ) -> Story:
     pair = base.paired(before, after) if before else None
     ran = [outcome.stage for outcome in stages if outcome.manner == "run"]
     accuracy = after.metrics.get("accuracy")
     title = f"{accuracy:.2%} of the test sums right" if accuracy is not None else "Retrained"
-    title += ", promoted" if promoted else ""
-    title += f"; ran {', '.join(ran)}" if ran else "; nothing had to run"
+    title += f", {ending}; ran {', '.join(ran)}" if ran else f", {ending}; nothing had to run"
     return Story(
         title=title,
         base=f"{base.MAIN} at {before.commit[:10]}" if before else base.MAIN,
@@ -178,7 +174,7 @@ def story(
         pairs=base.moved_pairs(pair),
         drift=seen,
         model=model,
-        links={"MLflow": row_link} | ci_links(),
+        links={"MLflow": link} | ci_links(),
         commands=commands(after.commit, options),
     )
 
