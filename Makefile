@@ -15,6 +15,7 @@ run: .venv/ready ## reproduce the pipeline and say what came out
 	@dvc repro
 	@python -m digitsum sync || true
 	@python -m digitsum summary
+	@python -m digitsum compare --if-champion || true
 
 test: .venv/ready ## the whole test suite
 	@pytest

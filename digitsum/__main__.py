@@ -84,6 +84,21 @@ def reproduce(what: str) -> None:
         sys.exit(1)
 
 
+def compare(other: str | None, if_champion: bool) -> None:
+    """Says what was fixed and what broke since another result, by default the champion's, on the same test data."""
+    from digitsum.compare import compare_with
+    from digitsum.tracking.others import champion, find_result
+    from digitsum.tracking.store import switched_off
+
+    if if_champion and switched_off():
+        return
+    result = champion() if other is None else find_result(other)
+    if result is not None:
+        print(compare_with(result))
+    elif not if_champion:
+        raise InputError("no champion is registered; name a git revision, an experiment or a run to compare with")
+
+
 def ui(port: int) -> None:
     """Serves the MLflow pages, on this machine only."""
     from digitsum.ui import serve
@@ -91,7 +106,7 @@ def ui(port: int) -> None:
     serve(port)
 
 
-COMMANDS = {"summary": summary, "sync": sync, "trace": trace, "reproduce": reproduce, "ui": ui}
+COMMANDS = {"summary": summary, "sync": sync, "trace": trace, "compare": compare, "reproduce": reproduce, "ui": ui}
 RESULT = "a run's id or name, models:/NAME@ALIAS, or a model file"
 
 
@@ -104,6 +119,10 @@ def main() -> None:
     asked = parsers["trace"].add_mutually_exclusive_group(required=True)
     asked.add_argument("what", nargs="?", metavar="RESULT", help=RESULT)
     asked.add_argument("--data", metavar="CHECKSUM", help="of data or a model, as in dvc.lock")
+    parsers["compare"].add_argument(
+        "other", nargs="?", metavar="OTHER", help=f"a git revision, an experiment, or {RESULT}"
+    )
+    parsers["compare"].add_argument("--if-champion", action="store_true", help="say nothing if there is no champion")
     parsers["reproduce"].add_argument("what", metavar="RESULT", help=RESULT)
     parsers["ui"].add_argument("--port", type=int, default=5000)
     words = vars(parser.parse_args())
