@@ -15,6 +15,7 @@ run: .venv/ready ## reproduce the pipeline and say what came out
 	@dvc repro
 	@python -m digitsum sync || true
 	@python -m digitsum summary
+	@python -m digitsum compare --if-champion || true
 
 # SET changes params, as in SET='train.epochs=4 train.seed=2'; LOCAL=1 uses no remote; FORCE=1 runs every stage
 retrain: .venv/ready ## pull, run what changed, push, record, judge, promote on main, and say what came of it

@@ -121,6 +121,21 @@ def rollback() -> None:
         print(go_back(client))
 
 
+def compare(other: str | None, if_champion: bool) -> None:
+    """Says what was fixed and what broke since another result, by default the champion's, on the same test data."""
+    from digitsum.compare import compare_with
+    from digitsum.tracking.others import champion, find_result
+    from digitsum.tracking.store import switched_off
+
+    if if_champion and switched_off():
+        return
+    result = champion() if other is None else find_result(other)
+    if result is not None:
+        print(compare_with(result))
+    elif not if_champion:
+        raise InputError("no champion is registered; name a git revision, an experiment or a run to compare with")
+
+
 def ui(port: int) -> None:
     """Serves the MLflow pages, on this machine only."""
     from digitsum.ui import serve
@@ -140,6 +155,9 @@ COMMANDS = {
 }
 REFUSED = 3  # the exit code of a gate that holds; of errors it is 1
 CHANGES = "of params, such as 'train.epochs=4 train.seed=2'"
+
+
+COMMANDS = {"summary": summary, "sync": sync, "trace": trace, "compare": compare, "reproduce": reproduce, "ui": ui}
 RESULT = "a run's id or name, models:/NAME@ALIAS, or a model file"
 
 
@@ -152,6 +170,10 @@ def main() -> None:
     asked = parsers["trace"].add_mutually_exclusive_group(required=True)
     asked.add_argument("what", nargs="?", metavar="RESULT", help=RESULT)
     asked.add_argument("--data", metavar="CHECKSUM", help="of data or a model, as in dvc.lock")
+    parsers["compare"].add_argument(
+        "other", nargs="?", metavar="OTHER", help=f"a git revision, an experiment, or {RESULT}"
+    )
+    parsers["compare"].add_argument("--if-champion", action="store_true", help="say nothing if there is no champion")
     parsers["reproduce"].add_argument("what", metavar="RESULT", help=RESULT)
     parsers["retrain"].add_argument("--set", dest="changes", metavar="CHANGES", default="", help=CHANGES)
     parsers["retrain"].add_argument("--force", action="store_true", help="run every stage, changed or not")

@@ -2,74 +2,77 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from digitsum import stage
-from digitsum.analysis import predictions
-from digitsum.analysis.confusion import render_report, worst_mistakes, write_pictures
-from digitsum.analysis.matrix import confusion_matrix, mistakes, per_sum, pooled, signed_errors
+from digitsum.analysis import pages, predictions
+from digitsum.analysis.charts import draw_errors, draw_matrix, draw_strips
+from digitsum.analysis.confusion import analyse
 from digitsum.analysis.params import ConfusionParams
+from digitsum.analysis.report import Evaluation, render_report
 from digitsum.errors import InputError
-from digitsum.files import read_json, whole_folder, write_json, write_text
+from digitsum.files import read_json, sha256, whole_folder, write_json, write_text
 from digitsum.params import read_params
 from digitsum.strips.dataset import Description, Strips
 from digitsum.tracking.tracker import tracked
 
 PROCESSED = Path("data/processed")
+MODEL = Path("models/model.safetensors")
 PREDICTIONS = Path("reports/predictions.csv")
 METRICS = Path("reports/metrics.json")
+EVALUATION = Path("reports/evaluation")
 CONFUSION = Path("reports/confusion")
 FIGURES = Path("reports/confusion.json")
 REPORT = Path("reports/report.html")
 
 
 def main() -> None:
-    confusion = read_params()[ConfusionParams]
+    params = read_params()[ConfusionParams]
     with tracked("confusion") as tracker:
-        tracker.params("confusion", confusion.model_dump())
+        tracker.params("confusion", params.model_dump())
         tracker.data(PROCESSED, "testing")
+        require_fit()
         highest = 9 * Description.read(PROCESSED / "dataset.json").digits
-        test = Strips.read(PROCESSED / "test")
-        table = predictions.read(PREDICTIONS)
-        require_fit(table, test)
-        metrics = read_json(METRICS)
+        test, table = Strips.read(PROCESSED / "test"), predictions.read(PREDICTIONS)
+        names = ("figures", "slices", "reliability", "coverage")
+        evaluation = Evaluation(read_json(METRICS), *(pd.read_csv(EVALUATION / f"{name}.csv") for name in names))
 
-        sums, predicted = table["sum"].to_numpy(), table["predicted"].to_numpy()
-        matrix = confusion_matrix(sums, predicted, highest)
-        errors = signed_errors(sums, predicted)
-        every_sum = per_sum(matrix, pooled(matrix.sum(axis=1)))
-        worst = worst_mistakes(table, confusion.examples)
-        strips = test.images[worst["strip"].to_numpy()]
-        figures = mistakes(sums, predicted)
+        confusion = analyse(table, highest)
+        worst = confusion.wrong.head(params.examples)
+        page = render_report(evaluation, confusion, test.images, params.examples)
 
         with whole_folder(CONFUSION) as folder:
-            pd.DataFrame(matrix).to_csv(folder / "matrix.csv", index_label="true")
-            every_sum.to_csv(folder / "per_sum.csv", index=False)
-            worst.to_csv(folder / "worst.csv", index=False)
-            # DVC counts the pairs itself, and orders numbers as such only if they come from JSON
-            write_json(folder / "errors.json", errors.to_dict("records"))
-            write_json(folder / "pairs.json", table[["sum", "predicted"]].to_dict("records"))
-            write_pictures(folder, matrix, errors, worst, strips)
-        write_text(REPORT, render_report(metrics, matrix, errors, every_sum, worst, strips))
-        write_json(FIGURES, {name: round(value, 6) for name, value in figures.items()})
-        print(f"confusion: {figures['mistakes']:,} mistakes analysed; see {REPORT}")
+            confusion.write(folder, table)
+            pages.write_png(draw_matrix(confusion.matrix, by_row=False), folder / "matrix.png")
+            pages.write_png(draw_matrix(confusion.matrix, by_row=True), folder / "matrix_by_row.png")
+            pages.write_png(draw_errors(confusion.errors), folder / "errors.png")
+            captions = [
+                f"{row['sum']} taken for {row['predicted']} ({row['probability']:.0%}) {row['cause']}"
+                for _, row in worst.iterrows()
+            ]
+            pages.write_png(draw_strips(test.images[worst["strip"].to_numpy()], captions), folder / "worst.png")
+        write_text(REPORT, page)
+        write_json(FIGURES, {name: round(value, 6) for name, value in confusion.figures.items()})
+        print(f"confusion: {len(confusion.wrong):,} mistakes analysed; see {REPORT}")
 
-        tracker.metrics(figures)
+        tracker.metrics(confusion.figures)
         tracker.file(CONFUSION)
         tracker.file(REPORT)
 
 
-def require_fit(table: pd.DataFrame, test: Strips) -> None:
+def require_fit() -> None:
     """
     Raises:
-        InputError: if the predictions are of other strips than these.
+        InputError: if the predictions are not what evaluate wrote of this model and these strips.
     """
-    if not np.array_equal(table["sum"], test.sums):
-        raise InputError(
-            f"{PREDICTIONS}: {len(table)} predictions that are not of the {len(test)} strips in {PROCESSED / 'test'}; "
-            "run dvc repro evaluate"
-        )
+    origin = read_json(EVALUATION / "origin.json")
+    for path in (PROCESSED / "test" / "strips.npy", PROCESSED / "test" / "sums.npy", MODEL, PREDICTIONS):
+        if not path.is_file() or sha256(path) != origin.get(str(path)):
+            raise InputError(
+                f"{PREDICTIONS}: not the predictions of this {path}, or changed since; run dvc repro evaluate"
+                if path != PREDICTIONS
+                else f"{path}: missing, or changed since it was written; run dvc repro evaluate"
+            )
 
 
 if __name__ == "__main__":

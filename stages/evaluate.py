@@ -12,7 +12,7 @@ from digitsum.analysis.metrics import against_truth, by_slice, headline, scores,
 from digitsum.analysis.params import EvaluateParams
 from digitsum.analysis.slices import TOUCHING, slices
 from digitsum.errors import InputError
-from digitsum.files import whole_folder, write_json
+from digitsum.files import sha256, whole_folder, write_json
 from digitsum.model.devices import describe, prepare
 from digitsum.model.network import Prediction, SumModel
 from digitsum.model.temperature import temper
@@ -21,6 +21,7 @@ from digitsum.strips.dataset import Description, Strips, Truth
 from digitsum.tracking.tracker import tracked
 
 PROCESSED = Path("data/processed")
+TEST = (PROCESSED / "test" / "strips.npy", PROCESSED / "test" / "sums.npy")
 MODEL = Path("models/model.safetensors")
 METRICS = Path("reports/metrics.json")
 PREDICTIONS = Path("reports/predictions.csv")
@@ -64,6 +65,7 @@ def main() -> None:
             before = reliability(np.exp(untempered.max(axis=1)), correct)[["confidence", "accuracy"]]
             write_table(folder / "reliability.csv", reliability(sure, correct).join(before.add_prefix("untempered_")))
             write_table(folder / "coverage.csv", risk_by_coverage(sure, correct))
+            write_json(folder / "origin.json", {str(path): sha256(path) for path in (*TEST, MODEL, PREDICTIONS)})
         print(f"evaluate: {metrics['accuracy']:.2%} of {len(test):,} test sums right")
 
         tracker.metrics(metrics)

@@ -1,11 +1,20 @@
 """The pages that a person opens, in a real browser."""
 
+import re
 from pathlib import Path
 
+import numpy as np
+import pytest
 from browser import page
 from servers import mlflow_server
 from test_outbox import a_result
 
+from digitsum.analysis import metrics, predictions
+from digitsum.analysis.calibration import reliability, risk_by_coverage
+from digitsum.analysis.confusion import analyse
+from digitsum.analysis.report import Evaluation, render_report
+from digitsum.analysis.slices import TOUCHING, slices
+from digitsum.files import write_text
 from digitsum.tracking.rows import Rows
 from digitsum.tracking.store import connect, experiment_id
 from digitsum.ui import COMPARED, comparison
@@ -27,3 +36,97 @@ def test_comparison_shows_the_newest_results_and_what_differs(tmp_path: Path) ->
         tab.goto(f"{address}/#/experiments/{rows.experiment}/runs")
         tab.get_by_text(names[0], exact=True).first.wait_for(timeout=60_000)
         tab.screenshot(path=tmp_path / "runs.png")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a model that is often wrong, on strips with known digits."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 10, (600, 4))
+    read = np.where(rng.random((600, 4)) < 0.1, rng.integers(0, 10, (600, 4)), truth)
+    centres = np.broadcast_to([20, 50, 90, 130], truth.shape)
+    sums, predicted = truth.sum(axis=1), read.sum(axis=1)
+    log_probability = np.full((600, 37), np.log(0.01 / 36))
+    log_probability[np.arange(600), predicted] = np.log(0.99)
+    numbers = {"read": read, "centres": centres, "read_given_sum": truth, "centres_given_sum": centres}
+    table = predictions.tabulate(sums, log_probability, numbers | {"digits": truth, "digit_centres": centres})
+    images = rng.integers(0, 256, (600, 40, 168), dtype=np.uint8)
+    correct, sure = predicted == sums, np.full(600, 0.99)
+    figures, parts = metrics.summarise(sums, log_probability, log_probability), slices(images, table, 4)
+    reliable = reliability(sure, correct)
+    evaluation = Evaluation(
+        metrics.headline(figures, correct, parts[TOUCHING], 1.0) | {"digit_accuracy": (read == truth).mean()},
+        figures,
+        metrics.by_slice(parts, metrics.scores(sums, log_probability)),
+        reliable.join(reliable[["confidence", "accuracy"]].add_prefix("untempered_")),
+        risk_by_coverage(sure, correct),
+    )
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_text(path, render_report(evaluation, analyse(table, 36), images, shown=20))
+    return path
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_report_opens_offline_at_any_width(report: Path, width: int, scheme: str) -> None:
+    assert report.stat().st_size < 5_000_000
+    assert not re.search(r"(src|href)=.?(https?:)?//", report.read_text())
+    with page(width) as tab:
+        faults: list[str] = []
+        tab.on("console", lambda message: faults.append(message.text))
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.context.set_offline(True)
+        tab.emulate_media(color_scheme=scheme)
+        tab.goto(report.as_uri())
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width, "something is cut off"
+        for name in ("matrix", "digits-inferred", "digits-known"):
+            assert tab.locator(f"#{name}").is_visible()
+        for gallery in ("mistakes", "doubted", "pair-examples"):
+            assert tab.locator(f"#{gallery} svg").first.is_visible()
+        assert tab.locator("#mistakes svg").count() == 20
+        named = "[...document.querySelectorAll('[role=img], img')].every(e => e.getAttribute('aria-label') || e.alt)"
+        assert tab.evaluate(named), "a picture says nothing to who cannot see it"
+        ground, text = (
+            sum(map(int, re.findall(r"\d+", tab.evaluate(f"getComputedStyle(document.body).{name}"))))
+            for name in ("backgroundColor", "color")
+        )
+        assert (ground > text) == (scheme == "light")
+        assert faults == []
+
+
+def test_report_answers_hands(report: Path) -> None:
+    with page(1280) as tab:
+        tab.goto(report.as_uri())
+        cell = tab.locator("#matrix .cell").first
+        cell.hover()
+        says = tab.locator(".matrix:has(#matrix) output").inner_text()
+        assert says == cell.locator("title").text_content()
+        assert re.fullmatch(r"\d+ taken for \d+: \d+, [\d.]+% of all \d+", says)
+        shade = "getComputedStyle(document.querySelector('#matrix .cell')).fillOpacity"
+        before = tab.evaluate(shade)
+        tab.get_by_label("by share of the true sum").check()
+        assert tab.evaluate(shade) != before
+        column = "[...document.querySelectorAll('#slices tbody tr')].map(row => parseFloat(row.cells[2].textContent))"
+        button = tab.locator("#slices th button").nth(2)
+        button.click()
+        assert tab.evaluate(column) == sorted(tab.evaluate(column), reverse=True)
+        button.press("Enter")
+        assert tab.evaluate(column) == sorted(tab.evaluate(column))
+
+
+def test_report_of_a_model_that_does_not_read_and_is_always_right() -> None:
+    sums = np.arange(37)
+    log_probability = np.log(np.where(np.eye(37) > 0, 1 - 36e-6, 1e-6))
+    table = predictions.tabulate(sums, log_probability, {})
+    images, correct = np.zeros((37, 40, 168), np.uint8), np.ones(37, bool)
+    figures, reliable = metrics.summarise(sums, log_probability, log_probability), reliability(np.ones(37), correct)
+    evaluation = Evaluation(
+        metrics.headline(figures, correct, ~correct, 1.0),
+        figures,
+        metrics.by_slice(slices(images, table, 4), metrics.scores(sums, log_probability)),
+        reliable.join(reliable[["confidence", "accuracy"]].add_prefix("untempered_")),
+        risk_by_coverage(np.ones(37), correct),
+    )
+    text = render_report(evaluation, analyse(table, 36), images, shown=20)
+    assert "None: every sum is right." in text
+    assert "digits-inferred" not in text

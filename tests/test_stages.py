@@ -13,6 +13,7 @@ import yaml
 from conftest import ROOT, change
 
 from digitsum.errors import InputError
+from digitsum.model.network import SumModel
 from stages import confusion, evaluate, ingest, preprocess, train
 
 STAGES = {"ingest": ingest, "preprocess": preprocess, "train": train, "evaluate": evaluate, "confusion": confusion}
@@ -168,8 +169,25 @@ def test_predictions_of_other_strips_are_refused(project: Path) -> None:
     run()
     change(project, "preprocess", test_strips=39)
     run("preprocess")
-    with pytest.raises(InputError, match="40 predictions that are not of the 39 strips"):
+    with pytest.raises(InputError, match=r"not the predictions of this data/processed/test/strips\.npy"):
         run("confusion")
+
+
+@pytest.mark.usefixtures("project")
+def test_predictions_of_another_model_are_refused() -> None:
+    run()
+    report = digests("reports")
+    lines = Path("reports/predictions.csv").read_text()
+    Path("reports/predictions.csv").write_text(lines.replace(",0.", ",1."))
+    with pytest.raises(InputError, match=r"reports/predictions\.csv: .* changed since it was written"):
+        run("confusion")
+    Path("reports/predictions.csv").write_text(lines)
+    model = SumModel.read(Path("models/model.safetensors"))
+    model.temperature.fill_(3)
+    model.write(Path("models/model.safetensors"))
+    with pytest.raises(InputError, match=r"not the predictions of this models/model\.safetensors"):
+        run("confusion")
+    assert digests("reports") == report
 
 
 def test_strip_too_narrow_is_refused_before_anything_is_written(project: Path) -> None:

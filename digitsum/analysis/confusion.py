@@ -1,110 +1,84 @@
-"""Which sums are taken for which, and the mistakes behind it."""
+"""Everything that is said of mistakes, from the table of predictions alone."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int, UInt8
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from jaxtyping import Int
 
-from digitsum.analysis import pages
+from digitsum.analysis.attribution import agreement, causes, changes, digit_confusion, doubted_labels
+from digitsum.analysis.matrix import confusion_matrix, mistakes, pairs, per_sum, pooled, signed_errors
+from digitsum.files import write_json
 
-
-def worst_mistakes(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """The wrong predictions that were surest of themselves, surest first."""
-    wrong = table[table["predicted"] != table["sum"]]
-    return wrong.sort_values(["probability", "strip"], ascending=[False, True], kind="stable").head(count)
+Digits = Int[np.ndarray, "11 11"]
 
 
-def draw_matrix(matrix: Int[np.ndarray, "s s"]) -> Figure:
-    figure = Figure(figsize=(7.5, 6.5), layout="constrained")
-    axes = figure.add_subplot()
-    shown = np.where(matrix == 0, np.nan, matrix.astype(float))
-    picture = axes.imshow(shown, cmap="viridis", norm=LogNorm(vmin=1, vmax=max(2, matrix.max())))
-    figure.colorbar(picture, label="strips (logarithmic)")
-    axes.set(xlabel="predicted sum", ylabel="true sum")
-    return figure
+@dataclass(frozen=True)
+class Confusion:
+    """`wrong` are the strips with a wrong sum, surest first, each with its `error` and, where digits are read, `cause`.
 
+    `inferred` is the confusion of digits told from sums, None where none are read; `known` the true one, where the
+    digits are known as well.
+    """
 
-def draw_errors(errors: pd.DataFrame) -> Figure:
-    figure = Figure(figsize=(7, 2.6), layout="constrained")
-    axes = figure.add_subplot()
-    axes.bar(errors["error"], errors["strips"], color="#c8553d")
-    axes.set(xlabel="predicted minus true sum", ylabel="strips")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
+    figures: dict[str, float]
+    matrix: Int[np.ndarray, "s s"]
+    sums: pd.DataFrame
+    pairs: pd.DataFrame
+    errors: pd.DataFrame
+    wrong: pd.DataFrame
+    inferred: Digits | None
+    known: Digits | None
+    doubted: pd.DataFrame
 
-
-def draw_mistakes(strips: UInt8[np.ndarray, "m h w"], mistakes: pd.DataFrame) -> Figure:
-    """The strips of `mistakes`, with truth, prediction and reading."""
-    columns = 4
-    rows = max(1, -(-len(mistakes) // columns))
-    figure = Figure(figsize=(11, 0.95 * rows + 0.2), layout="constrained")
-    for axes in figure.subplots(rows, columns, squeeze=False).flat:
-        axes.axis("off")
-    for axes, strip, (_, mistake) in zip(figure.axes, strips, mistakes.iterrows(), strict=False):
-        axes.imshow(strip, cmap="gray", vmin=0, vmax=255)
-        axes.set_title(
-            f"{mistake['sum']} taken for {mistake['predicted']} ({mistake['probability']:.0%})"
-            + (f", read {mistake['read']}" if mistake["read"] else ""),
-            fontsize=7,
-            pad=2,
+    @property
+    def by_cause(self) -> pd.DataFrame:
+        """How many strips each cause has with each error; the most frequent errors first."""
+        counts = self.wrong.groupby(["error", "cause"], as_index=False).size().rename(columns={"size": "strips"})
+        counts["of_error"] = counts.groupby("error")["strips"].transform("sum")
+        order = counts.sort_values(
+            ["of_error", "error", "strips", "cause"], ascending=[False, True, False, True], ignore_index=True
         )
-    return figure
+        return order.drop(columns="of_error")
+
+    def write(self, folder: Path, table: pd.DataFrame) -> None:
+        """Every table as a file; `table` is that of the predictions."""
+        pd.DataFrame(self.matrix).to_csv(folder / "matrix.csv", index_label="true")
+        tables = {"per_sum": self.sums, "pairs": self.pairs, "wrong": self.wrong, "doubted": self.doubted}
+        if self.inferred is not None:
+            tables["causes"] = self.by_cause
+        for name, own in tables.items():
+            own.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        for name, counts in (("inferred", self.inferred), ("known", self.known)):
+            if counts is not None:
+                labels = [*map(str, range(10)), "none"]
+                pd.DataFrame(counts, labels, labels).to_csv(folder / f"digits_{name}.csv", index_label="digit")
+        # DVC counts the pairs itself, and orders numbers as such only if they come from JSON
+        write_json(folder / "errors.json", self.errors.to_dict("records"))
+        write_json(folder / "pairs.json", table[["sum", "predicted"]].to_dict("records"))
 
 
-def cells(matrix: Int[np.ndarray, "s s"]) -> list[dict[str, Any]]:
-    """The cells that are not zero, with their share of the row and how dark to paint them, on a logarithmic scale."""
-    rows, columns = np.nonzero(matrix)
-    darkest = np.log1p(matrix.max())
-    return [
-        {
-            "true": int(row),
-            "predicted": int(column),
-            "strips": int(matrix[row, column]),
-            "share": float(matrix[row, column] / matrix[row].sum()),
-            "shade": float(np.log1p(matrix[row, column]) / darkest),
-        }
-        for row, column in zip(rows, columns, strict=True)
-    ]
-
-
-def render_report(
-    metrics: dict[str, float],
-    matrix: Int[np.ndarray, "s s"],
-    errors: pd.DataFrame,
-    sums: pd.DataFrame,
-    mistakes: pd.DataFrame,
-    strips: UInt8[np.ndarray, "m h w"],
-) -> str:
-    """The HTML page; `strips` are the images of `mistakes`."""
-    gallery = [
-        {"picture": pages.png(strip), **{str(key): value for key, value in mistake.items()}}
-        for strip, (_, mistake) in zip(strips, mistakes.iterrows(), strict=True)
-    ]
-    return pages.render(
-        "report.html",
-        metrics=metrics,
-        size=len(matrix),
-        cells=cells(matrix),
-        errors=pages.svg(draw_errors(errors), "How often each difference of predicted and true sum occurs"),
-        sums=sums.to_dict("records"),
-        gallery=gallery,
+def analyse(table: pd.DataFrame, highest: int) -> Confusion:
+    """Of predictions of sums up to `highest`."""
+    sums, predicted = table["sum"].to_numpy(), table["predicted"].to_numpy()
+    matrix = confusion_matrix(sums, predicted, highest)
+    changed = changes(table, ("read_given_sum", "centres_given_sum"))
+    truly_changed = None if changed is None else changes(table, ("digits", "digit_centres"))
+    wrong = table[predicted != sums].assign(error=(predicted - sums)[predicted != sums])
+    wrong["cause"] = "" if changed is None else causes(changed, wrong["strip"])
+    inferred, known = (None if each is None else digit_confusion(each) for each in (changed, truly_changed))
+    figures = mistakes(sums, predicted)
+    if inferred is not None and known is not None:
+        figures |= agreement(table, inferred, known)
+    return Confusion(
+        figures,
+        matrix,
+        per_sum(matrix, pooled(matrix.sum(axis=1))),
+        pairs(matrix),
+        signed_errors(sums, predicted),
+        wrong.sort_values(["probability", "strip"], ascending=[False, True], ignore_index=True),
+        inferred,
+        known,
+        doubted_labels(table, changed),
     )
-
-
-def write_pictures(
-    folder: Path,
-    matrix: Int[np.ndarray, "s s"],
-    errors: pd.DataFrame,
-    mistakes: pd.DataFrame,
-    strips: UInt8[np.ndarray, "m h w"],
-) -> None:
-    pages.write_png(draw_matrix(matrix), folder / "matrix.png")
-    pages.write_png(draw_errors(errors), folder / "errors.png")
-    pages.write_png(draw_mistakes(strips, mistakes), folder / "worst.png")

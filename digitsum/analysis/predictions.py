@@ -1,6 +1,6 @@
 """One row for each test strip: the truth, the prediction, how sure it was, and what was read where."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +44,9 @@ def write(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read(path: Path) -> pd.DataFrame:
-    """
+def read(path: Path, columns: Collection[str] = COLUMNS) -> pd.DataFrame:
+    """Of older files some `columns` may be enough; the others of COLUMNS are unknown if they are not there.
+
     Raises:
         InputError: if the file is missing or not a table of predictions.
     """
@@ -55,9 +56,9 @@ def read(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: no such file; dvc repro evaluate writes it") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not readable as CSV ({' '.join(str(error).split())[:120]})") from error
-    if tuple(table.columns) != COLUMNS:
-        raise InputError(f"{path}: the columns are {', '.join(table.columns)}; {', '.join(COLUMNS)} expected")
-    return table
+    if not set(columns) <= set(table.columns):
+        raise InputError(f"{path}: the columns are {', '.join(table.columns)}; {', '.join(columns)} expected")
+    return table.reindex(columns=list(COLUMNS), fill_value="")
 
 
 def numbers(table: pd.DataFrame, column: str) -> Int[np.ndarray, "n k"] | None:

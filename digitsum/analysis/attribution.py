@@ -1,0 +1,121 @@
+"""Why sums are wrong: which digit was taken for which, told from sums alone.
+
+The free reading of a strip is compared with the likeliest reading that adds up to its true sum. Where the digits
+themselves are known, the same is done with them, to see how well it could be told.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int, Integer
+from scipy.optimize import linear_sum_assignment
+
+from digitsum.analysis import predictions
+from digitsum.analysis.intervals import wilson
+
+NEAR = 13  # pixels that two readings of one digit are apart at most; centres of glyphs are 14 apart or more
+NONE = -1  # instead of a digit: there is none
+SURE = 0.95  # probability from which a label is doubted
+READ_RIGHT = "read right, but another sum was likelier over all readings"
+
+
+def changes(table: pd.DataFrame, truth: tuple[str, str]) -> pd.DataFrame | None:
+    """Every digit of every strip: `strip`, `digit` and what it was `read` as; either may be NONE.
+
+    `truth` names the columns of the predictions with the digits and their centres. None where there are no readings.
+    """
+    digits, read = predictions.numbers(table, truth[0]), predictions.numbers(table, "read")
+    if digits is None or read is None:
+        return None
+    centres, read_centres = predictions.numbers(table, truth[1]), predictions.numbers(table, "centres")
+    strips = np.repeat(table["strip"].to_numpy(), digits.shape[1]).reshape(digits.shape)
+    if centres is None or read_centres is None:
+        in_order = np.ones(len(table), bool)  # there is nothing but the order to go by
+    else:
+        in_order = (np.abs(centres - read_centres) <= NEAR).all(axis=1)
+    rows = [np.stack([strips[in_order], digits[in_order], read[in_order]], axis=-1).reshape(-1, 3)]
+    if centres is not None and read_centres is not None:
+        for row in np.flatnonzero(~in_order):
+            pairs = _matched(digits[row], centres[row], read[row], read_centres[row])
+            rows.append(np.array([(strips[row, 0], *pair) for pair in pairs]))
+    found = pd.DataFrame(np.concatenate(rows), columns=["strip", "digit", "read"])
+    return found.sort_values("strip", kind="stable", ignore_index=True)
+
+
+def _matched(
+    digits: Integer[np.ndarray, " k"],
+    centres: Integer[np.ndarray, " k"],
+    read: Integer[np.ndarray, " k"],
+    read_centres: Integer[np.ndarray, " k"],
+) -> Iterable[tuple[int, int]]:
+    """Pairs of digits that are near each other, and with NONE those that are left."""
+    away = np.abs(centres[:, None] - read_centres)
+    near = [(i, j) for i, j in zip(*linear_sum_assignment(away.clip(max=NEAR + 1)), strict=True) if away[i, j] <= NEAR]
+    yield from ((digits[i], read[j]) for i, j in near)
+    yield from ((digits[i], NONE) for i in sorted(set(range(len(digits))) - {i for i, _ in near}))
+    yield from ((NONE, read[j]) for j in sorted(set(range(len(read))) - {j for _, j in near}))
+
+
+def causes(changed: pd.DataFrame, strips: Iterable[int]) -> list[str]:
+    """In words, what was misread on each of `strips`, such as "9 read as 4"."""
+    wrong = changed[changed["digit"] != changed["read"]]
+    by_strip = dict(iter(wrong.groupby("strip")[["digit", "read"]]))
+    said = []
+    for strip in strips:
+        pairs = by_strip[strip].to_numpy().tolist() if strip in by_strip else []
+        said.append(", ".join(sorted(_in_words(*pair) for pair in pairs)) or READ_RIGHT)
+    return said
+
+
+def _in_words(digit: int, read: int) -> str:
+    if read == NONE:
+        return f"{digit} missed"
+    return f"{digit} read as {read}" if digit != NONE else f"{read} seen where none is"
+
+
+def digit_confusion(changed: pd.DataFrame) -> Int[np.ndarray, "11 11"]:
+    """How often each digit (row) was read as each (column); the last row and column stand for no digit."""
+    counts = np.zeros((11, 11), np.int64)
+    np.add.at(counts, (changed["digit"] % 11, changed["read"] % 11), 1)
+    return counts
+
+
+def agreement(
+    table: pd.DataFrame, inferred: Int[np.ndarray, "11 11"], known: Int[np.ndarray, "11 11"]
+) -> dict[str, float]:
+    """How well the confusion of digits was told from sums.
+
+    `attributed` is the share of wrong sums for which every digit was told, with its Wilson interval. `overlap` is the
+    share that the two tables of misread digits have in common (Dice, Ecology 26, 1945); digits whose misreadings cancel
+    out are in the true one alone.
+    """
+    wrong = table[table["predicted"] != table["sum"]]
+    figures: dict[str, float] = {}
+    if len(wrong):
+        told = int((wrong["read_given_sum"] == wrong["digits"]).sum())
+        low, high = wilson(told, len(wrong))
+        figures = {"attributed": told / len(wrong), "attributed_low": low, "attributed_high": high}
+    misread = ~np.eye(11, dtype=bool)
+    total = (inferred + known)[misread].sum()
+    if total:
+        figures["overlap"] = float(2 * np.minimum(inferred, known)[misread].sum() / total)
+    return figures
+
+
+def doubted_labels(table: pd.DataFrame, changed: pd.DataFrame | None) -> pd.DataFrame:
+    """Strips that look mislabelled: the model is SURE of another sum, and one digit would explain the label.
+
+    Surest first, then those of the least likely label. Where the model does not read, any difference up to 9 will do.
+    """
+    doubted = table[(table["predicted"] != table["sum"]) & (table["probability"] >= SURE)]
+    if changed is None:
+        doubted = doubted[(doubted["predicted"] - doubted["sum"]).abs() <= 9]
+    else:
+        wrong = changed[changed["digit"] != changed["read"]]
+        single = wrong.groupby("strip").filter(lambda group: len(group) == 1).query("digit >= 0 and read >= 0")
+        difference = pd.Series((single["read"] - single["digit"]).to_numpy(), index=single["strip"].to_numpy())
+        doubted = doubted[(doubted["predicted"] - doubted["sum"]) == doubted["strip"].map(difference)]
+    return doubted.sort_values(
+        ["probability", "probability_of_sum", "strip"], ascending=[False, True, True], ignore_index=True
+    )

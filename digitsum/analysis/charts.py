@@ -1,0 +1,83 @@
+"""Charts for pages and for MLflow."""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int, UInt8
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+GOOD, BAD, PALE = "#2a9d6a", "#d0583f", "#8a94a0"  # seen on white and on black
+
+
+def draw_matrix(matrix: Int[np.ndarray, "s s"], by_row: bool) -> Figure:
+    """Counts, or shares of the true sum's strips; both on a logarithmic scale."""
+    figure = Figure(figsize=(7.5, 6.5), layout="constrained")
+    axes = figure.add_subplot()
+    values = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1) if by_row else matrix.astype(float)
+    norm = LogNorm(vmin=0.001, vmax=1) if by_row else LogNorm(vmin=1, vmax=max(2, matrix.max()))
+    picture = axes.imshow(np.where(matrix == 0, np.nan, values), cmap="viridis", norm=norm)
+    figure.colorbar(picture, label="share of the true sum's strips" if by_row else "strips")
+    axes.set(xlabel="predicted sum", ylabel="true sum")
+    return figure
+
+
+def draw_errors(errors: pd.DataFrame) -> Figure:
+    figure, axes = _plain(7, 2.6)
+    axes.bar(errors["error"], errors["strips"], color=BAD)
+    axes.set(xlabel="predicted minus true sum", ylabel="strips")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def draw_reliability(table: pd.DataFrame) -> Figure:
+    figure, axes = _plain(4.6, 3.4)
+    lowest = float(table[["low", "confidence", "untempered_confidence", "untempered_accuracy"]].min().min())
+    axes.plot([lowest, 1], [lowest, 1], color=PALE, linewidth=1)
+    reach = (table["accuracy"] - table["low"], table["high"] - table["accuracy"])
+    axes.plot(
+        table["untempered_confidence"],
+        table["untempered_accuracy"],
+        "o",
+        color=PALE,
+        fillstyle="none",
+        label="before temperature",
+    )
+    axes.errorbar(table["confidence"], table["accuracy"], reach, fmt="o", color=GOOD, label="as predicted")
+    axes.set(xlabel="stated probability", ylabel="share right")
+    axes.legend(frameon=False)
+    return figure
+
+
+def draw_coverage(table: pd.DataFrame, share: float) -> Figure:
+    """`share` is the coverage that holds 99.5% accuracy."""
+    figure, axes = _plain(4.6, 3.4)
+    axes.plot(table["coverage"], table["risk"], color=BAD)
+    axes.plot([0, share], [0.005, 0.005], color=GOOD, linewidth=1)
+    axes.plot([share, share], [0, 0.005], color=GOOD, linewidth=1)
+    axes.set(xlabel="share answered, surest first", ylabel="share wrong of the answered", xlim=(0, 1.01))
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    return figure
+
+
+def draw_strips(strips: UInt8[np.ndarray, "m h w"], captions: list[str]) -> Figure:
+    columns = 4
+    rows = max(1, -(-len(captions) // columns))
+    figure = Figure(figsize=(11, 0.95 * rows + 0.2), layout="constrained")
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.axis("off")
+    for axes, strip, caption in zip(figure.axes, strips, captions, strict=False):
+        axes.imshow(strip, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(caption, fontsize=7, pad=2)
+    return figure
+
+
+def _plain(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes

@@ -1,0 +1,116 @@
+"""What the pages show: pictures of strips with what was read, painted matrices, and the tables around them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int, UInt8
+
+from digitsum.analysis import pages
+from digitsum.analysis.charts import draw_coverage, draw_errors, draw_reliability
+from digitsum.analysis.confusion import Confusion
+from digitsum.analysis.slices import AS_READ
+
+PAIRS = 8  # of sums, that are shown
+EXAMPLES_OF_PAIR = 3
+DOUBTED = 24
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the stage before said: headline figures, and those with intervals, slice by slice, bin by bin."""
+
+    metrics: Mapping[str, float]
+    figures: pd.DataFrame
+    slices: pd.DataFrame
+    reliability: pd.DataFrame
+    coverage: pd.DataFrame
+
+
+def example(strip: UInt8[np.ndarray, "h w"], row: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of the predictions with its picture, and where on it which digit was read, and which should have been."""
+    read, better = row["read"].split(), row["read_given_sum"].split()
+    found = [
+        {"digit": digit, "x": int(x), "wrong": better[place] != digit}
+        for place, (digit, x) in enumerate(zip(read, row["centres"].split(), strict=False))
+    ]
+    truth = (
+        (row["digits"], row["digit_centres"]) if row["digits"] else (row["read_given_sum"], row["centres_given_sum"])
+    )
+    digits = [{"digit": digit, "x": int(x)} for digit, x in zip(*(part.split() for part in truth), strict=False)]
+    height, width = strip.shape
+    return {**row, "picture": pages.png(strip), "height": height, "width": width, "found": found, "truth": digits}
+
+
+def examples(images: UInt8[np.ndarray, "n h w"], rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [example(np.array(images[row["strip"]]), row) for row in records(rows)]
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Its rows, by the names of its columns."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def cells(matrix: Int[np.ndarray, "r c"]) -> list[dict[str, Any]]:
+    """The cells that are not zero, with their share of the row; shades, of count and of share, are logarithmic."""
+    rows, columns = np.nonzero(matrix)
+    counts, shares = matrix[rows, columns], matrix[rows, columns] / matrix.sum(axis=1)[rows]
+    shades = np.log1p(counts) / np.log1p(matrix.max()), np.clip(1 + np.log10(shares) / 3, 0.1, 1)
+    names = ("true", "predicted", "strips", "share", "by_count", "by_share")
+    columns_of = (rows, columns, counts, shares, *shades)
+    return [dict(zip(names, each, strict=True)) for each in zip(*(part.tolist() for part in columns_of), strict=True)]
+
+
+def digit_matrix(counts: Int[np.ndarray, "11 11"]) -> dict[str, Any]:
+    """Without the row and column of no digit, if they are empty."""
+    size = 11 if counts[10].any() or counts[:, 10].any() else 10
+    return {"cells": cells(counts[:size, :size]), "labels": [*map(str, range(10)), "none"][:size]}
+
+
+def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np.ndarray, "n h w"], shown: int) -> str:
+    """The HTML page; `images` are all test strips, and `shown` says how many mistakes are."""
+    wrong, metrics = confusion.wrong, evaluation.metrics
+    by_pair = dict(iter(wrong.groupby(["sum", "predicted"])))
+    most = [
+        pair | {"examples": examples(images, by_pair[pair["sum"], pair["predicted"]].head(EXAMPLES_OF_PAIR))}
+        for pair in records(confusion.pairs.head(PAIRS))
+    ]
+    charts = {
+        "reliability": pages.svg(draw_reliability(evaluation.reliability), "Share right against stated probability"),
+        "coverage": pages.svg(
+            draw_coverage(evaluation.coverage, metrics["coverage_995"]), "Share wrong against share answered"
+        ),
+        "errors": pages.svg(
+            draw_errors(confusion.errors), "How often each difference of predicted and true sum occurs"
+        ),
+    }
+    digits = {"inferred": confusion.inferred, "known": confusion.known}
+    return pages.render(
+        "report.html",
+        metrics=metrics,
+        figures=records(evaluation.figures),
+        slices=records(evaluation.slices),
+        by_reading=bool(evaluation.slices["slice"].str.endswith(AS_READ).any()),
+        charts=charts,
+        labels=[str(label) for label in range(len(confusion.matrix))],
+        cells=cells(confusion.matrix),
+        causes=_causes_by_error(confusion) if confusion.inferred is not None else [],
+        digits={name: digit_matrix(counts) for name, counts in digits.items() if counts is not None},
+        told=confusion.figures,
+        pairs=most,
+        sums=records(confusion.sums),
+        mistakes=len(wrong),
+        gallery=examples(images, wrong.head(shown)),
+        doubted=examples(images, confusion.doubted.head(DOUBTED)),
+        doubts=len(confusion.doubted),
+    )
+
+
+def _causes_by_error(confusion: Confusion) -> list[dict[str, Any]]:
+    """Each error with its strips and its causes, most frequent first."""
+    return [
+        {"error": error, "strips": int(own["strips"].sum()), "causes": records(own[["cause", "strips"]])}
+        for error, own in confusion.by_cause.groupby("error", sort=False)
+    ]

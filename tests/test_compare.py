@@ -1,0 +1,84 @@
+"""What changed since another result: real dvc, real git, real MLflow."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from browser import page
+from conftest import change
+from shell import call
+from test_tracking import ON, digitsum, made, rows, store, sync, template  # noqa: F401 (fixtures)
+
+from digitsum.compare import compare_with
+from digitsum.errors import InputError
+from digitsum.tracking.others import Other
+
+
+def cached(path: str) -> Path:
+    """The file in DVC's cache that dvc.lock has for a path."""
+    md5 = Other("", Path("dvc.lock").read_text()).checksum(path)
+    assert md5 is not None
+    return Path(".dvc/cache/files/md5") / md5[:2] / md5[2:]
+
+
+@pytest.mark.usefixtures("made")
+def test_comparison_with_a_commit_a_run_and_the_champion() -> None:
+    assert digitsum("compare", "--if-champion") == ""
+    assert "no champion is registered; name a git revision" in digitsum("compare", code=1)
+    before = pd.read_csv("reports/predictions.csv")
+    sync("--history")
+    (old,) = rows()
+    change(Path(), "train", epochs=1)
+    call("dvc", "repro", **ON)
+    after = pd.read_csv("reports/predictions.csv")
+    was, now = before["predicted"] == before["sum"], after["predicted"] == after["sum"]
+    counts = f"{(~was & now).sum()} fixed, {(was & ~now).sum()} broken"
+
+    said = digitsum("compare", "HEAD")
+    assert f"with HEAD: {was.mean():.2%} before, {now.mean():.2%} now, of 40 test sums" in said
+    assert counts in said
+    assert counts in digitsum("compare", old.info.run_id)
+    client, _ = store()
+    client.create_registered_model("digitsum")
+    (model,) = old.outputs.model_outputs
+    version = client.create_model_version("digitsum", f"models:/{model.model_id}", old.info.run_id)
+    client.set_registered_model_alias("digitsum", "champion", version.version)
+    for words in ((), ("--if-champion",), ("models:/digitsum@champion",)):
+        assert counts in digitsum("compare", *words)
+    assert digitsum("compare", "--if-champion", DIGITSUM_TRACKING="off") == ""
+    with page(390) as tab:
+        faults: list[str] = []
+        tab.on("console", lambda message: faults.append(message.text))
+        tab.goto(Path("reports/comparison.html").resolve().as_uri())
+        assert tab.locator("h1").inner_text() == counts
+        assert tab.locator("#broken svg, #broken p").first.is_visible()
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        assert faults == []
+
+    sync()
+    new = next(row for row in rows() if row.info.run_id != old.info.run_id)
+    kept = cached("reports/predictions.csv")
+    call("git", "stash", "--quiet")
+    call("dvc", "checkout", "--quiet")
+    kept.unlink()
+    turned = f"{(was & ~now).sum()} fixed, {(~was & now).sum()} broken"
+    assert turned in digitsum("compare", new.info.run_id), "MLflow has what the cache has lost"
+
+    cached("reports/predictions.csv").unlink()
+    Path("reports/predictions.csv").unlink()
+    assert "reports/predictions.csv: missing, or not what dvc.lock says" in digitsum("compare", "HEAD", code=1)
+    assert "nonsense: no such run, model or file" in digitsum("compare", "nonsense", code=1)
+    first = call("git", "rev-list", "--max-parents=0", "HEAD").strip()
+    assert "a commit without dvc.lock" in digitsum("compare", first, code=1)
+
+
+@pytest.mark.usefixtures("made")
+def test_results_on_other_test_data_or_without_predictions_are_refused() -> None:
+    lock = Path("dvc.lock").read_text()
+    here = Other("here", lock)
+    strips, predicted = (here.checksum(path) for path in ("data/processed/test/strips.npy", "reports/predictions.csv"))
+    with pytest.raises(InputError, match=r"judged on other test data \(data/processed/test/strips\.npy differs\)"):
+        compare_with(Other("that", lock.replace(str(strips), "f" * 32)))
+    with pytest.raises(InputError, match="neither in DVC's cache nor in MLflow nor in a remote"):
+        compare_with(Other("that", lock.replace(str(predicted), "f" * 32)))
+    assert not Path("reports/comparison.html").exists()
