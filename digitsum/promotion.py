@@ -2,8 +2,8 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,15 @@ from digitsum.files import read_array
 from digitsum.model.network import SumModel
 from digitsum.strips.dataset import Strips
 from digitsum.tracking.lineage import find_row
+from digitsum.tracking.others import of_row
 from digitsum.tracking.outbox import alone
 from digitsum.tracking.registry import CHAMPION, MODEL, WITHDRAWN, Registry
-from digitsum.tracking.results import LOCK, Essence, essence
 from digitsum.tracking.rows import Rows
-from digitsum.tracking.storage import fetch
 
 MODEL_FILE = "models/model.safetensors"
 PREDICTIONS = "reports/predictions.csv"
 STRIPS, SUMS = "data/processed/test/strips.npy", "data/processed/test/sums.npy"
+COMPARED = ("sum", "predicted")  # columns of the predictions
 TIMED = 30  # single strips, after some to warm up
 
 
@@ -55,10 +55,7 @@ class Candidate:
             )
         self.model_id = models[0]
 
-    @cached_property
-    def stages(self) -> dict[str, Essence]:
-        with tempfile.TemporaryDirectory() as folder:
-            return essence(Path(self.client.download_artifacts(self.row.info.run_id, LOCK, folder)).read_text())
+        self.result = of_row(client, row)
 
     def md5(self, path: str) -> str:
         """Of a file that a stage read or made.
@@ -66,18 +63,21 @@ class Candidate:
         Raises:
             InputError: if dvc.lock of the row does not have it.
         """
-        for stage in self.stages.values():
-            for side in ("outs", "deps"):
-                if path in stage[side]:
-                    return str(stage[side][path])
+        if md5 := self.result.checksum(path):
+            return md5
         raise InputError(f"{self.row.info.run_id}: dvc.lock of this row has no {path}; it cannot be judged")
 
     @property
     def test_data(self) -> tuple[str, str]:
         return self.md5(STRIPS), self.md5(SUMS)
 
-    def predictions(self) -> pd.DataFrame:
-        return predictions.read(fetch(PREDICTIONS, self.md5(PREDICTIONS)))
+    def test_strips(self) -> Strips:
+        with self.result.file(STRIPS) as strips, self.result.file(SUMS) as sums:
+            return Strips(np.array(read_array(strips)), np.array(read_array(sums)))
+
+    def predictions(self, columns: Sequence[str] = predictions.COLUMNS) -> pd.DataFrame:
+        with self.result.file(PREDICTIONS) as file:
+            return predictions.read(file, columns)
 
     def model(self) -> SumModel:
         """From DVC's storage, or else from MLflow.
@@ -89,7 +89,8 @@ class Candidate:
         from mlflow.exceptions import MlflowException
 
         try:
-            return SumModel.read(fetch(MODEL_FILE, self.md5(MODEL_FILE)))
+            with self.result.file(MODEL_FILE) as file:
+                return SumModel.read(file)
         except InputError as missing:
             try:
                 with tempfile.TemporaryDirectory() as folder:
@@ -176,8 +177,7 @@ def _candidate_of(client: Any, rows: Rows, version: Any) -> Candidate:
 
 
 def _judge(challenger: Candidate, champion: Candidate | None, gate: GateParams, batch_size: int) -> Verdict:
-    test = Strips(*(read_array(fetch(path, challenger.md5(path))) for path in (STRIPS, SUMS)))
-    model = challenger.model()
+    test, model = challenger.test_strips(), challenger.model()
     table = challenger.predictions()
     there = None
     if champion is not None:
@@ -191,7 +191,7 @@ def _predictions_on(
     """The champion's on the challenger's test strips: those it had, or if those were of other strips, new ones."""
     if champion.test_data == challenger.test_data:
         try:
-            return champion.predictions()
+            return champion.predictions(COMPARED)
         except InputError:
             pass  # gone, or written by other code
     try:

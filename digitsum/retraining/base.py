@@ -11,12 +11,13 @@ import pandas as pd
 from digitsum.analysis import predictions
 from digitsum.analysis.comparison import Comparison, compare
 from digitsum.errors import InputError
+from digitsum.tracking.others import Other
 from digitsum.tracking.results import Result, git, in_commit
-from digitsum.tracking.storage import fetch
 from digitsum.tracking.tracker import flat
 
 MAIN = "main"
 PREDICTIONS = "reports/predictions.csv"
+COMPARED = ("sum", "predicted")  # columns of the predictions
 TEST = ("data/processed/test/strips.npy", "data/processed/test/sums.npy")
 
 
@@ -53,14 +54,16 @@ def changed_params(before: Result | None, params: Mapping[str, Any]) -> dict[str
 
 def paired(before: Result, after: Result) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     """Predictions of both on the same strips; None if those are others, or the predictions are not at hand."""
-    if any(_given(before, path) != _given(after, path) for path in TEST):
+    theirs, ours = Other(before.occasion, before.lock), Other(after.occasion, after.lock)
+    if any(theirs.checksum(path) != ours.checksum(path) for path in TEST):
         return None
     try:
-        old, new = (predictions.read(fetch(PREDICTIONS, result.outs[PREDICTIONS])) for result in (before, after))
-        compare(old, new)
-    except (InputError, KeyError):
+        with ours.file(PREDICTIONS) as new, theirs.file(PREDICTIONS) as old:
+            pair = predictions.read(old, COMPARED), predictions.read(new, COMPARED)
+        compare(*pair)
+    except InputError:
         return None
-    return old, new
+    return pair
 
 
 def comparison(pair: tuple[pd.DataFrame, pd.DataFrame] | None) -> Comparison | None:
@@ -77,10 +80,3 @@ def moved_pairs(pair: tuple[pd.DataFrame, pd.DataFrame] | None, most: int = 12) 
     largest = both[both["moved"] > 0].sort_values(["moved", "sum", "predicted"], ascending=[False, True, True])
     rows = largest.head(most)[["sum", "predicted", "before", "after"]].to_numpy(np.int64).tolist()
     return [(row[0], row[1], row[2], row[3]) for row in rows]
-
-
-def _given(result: Result, path: str) -> str | None:
-    for stage in result.stages.values():
-        if path in stage["deps"]:
-            return str(stage["deps"][path])
-    return None

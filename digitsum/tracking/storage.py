@@ -2,10 +2,10 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from digitsum.errors import InputError
 from digitsum.tracking.checksums import checksum
 
 
@@ -18,28 +18,14 @@ def find(path: str, md5: str) -> Path | None:
     return file if file and file.is_file() and checksum(file) == md5 else None
 
 
-def fetch(path: str, md5: str) -> Path:
-    """The same, or from the remote.
-
-    Raises:
-        InputError: if it is in none of them.
-    """
-    if file := find(path, md5):
-        return file
+def fetch(path: str, md5: str) -> Path | None:
+    """The same from DVC's remote, if there is one that has it; it is in the cache afterwards."""
     from dvc.repo import Repo
     from dvc_data.hashfile.hash_info import HashInfo
 
-    try:
-        with Repo() as repo:
-            repo.cloud.pull([HashInfo("md5", md5)])
-        reason = "nor in its remote"
-    except Exception as error:  # of DVC, S3, SSH or the network: there is no common kind
-        reason = f"and its remote cannot be used ({' '.join(str(error).split())[:120]})"
-    if file := find(path, md5):
-        return file
-    raise InputError(
-        f"{path}: MD5 {md5} is neither in the working tree nor in DVC's cache, {reason}; dvc repro makes it"
-    )
+    with suppress(Exception), Repo() as repo:  # of DVC, S3, SSH or the network: there is no common kind
+        repo.cloud.pull([HashInfo("md5", md5)])
+    return find(path, md5)
 
 
 @cache
