@@ -147,6 +147,7 @@ COMMANDS = {
     "summary": summary,
     "sync": sync,
     "trace": trace,
+    "compare": compare,
     "reproduce": reproduce,
     "retrain": retrain,
     "promote": promote,
@@ -155,9 +156,6 @@ COMMANDS = {
 }
 REFUSED = 3  # the exit code of a gate that holds; of errors it is 1
 CHANGES = "of params, such as 'train.epochs=4 train.seed=2'"
-
-
-COMMANDS = {"summary": summary, "sync": sync, "trace": trace, "compare": compare, "reproduce": reproduce, "ui": ui}
 RESULT = "a run's id or name, models:/NAME@ALIAS, or a model file"
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from digitsum.analysis import predictions
 from digitsum.analysis.gate import Verdict, judge
 from digitsum.analysis.params import GateParams
+from digitsum.compare import PREDICTIONS, TEST
 from digitsum.errors import InputError
 from digitsum.files import read_array
 from digitsum.model.network import SumModel
@@ -24,8 +25,6 @@ from digitsum.tracking.registry import CHAMPION, MODEL, WITHDRAWN, Registry
 from digitsum.tracking.rows import Rows
 
 MODEL_FILE = "models/model.safetensors"
-PREDICTIONS = "reports/predictions.csv"
-STRIPS, SUMS = "data/processed/test/strips.npy", "data/processed/test/sums.npy"
 COMPARED = ("sum", "predicted")  # columns of the predictions
 TIMED = 30  # single strips, after some to warm up
 
@@ -69,10 +68,11 @@ class Candidate:
 
     @property
     def test_data(self) -> tuple[str, str]:
-        return self.md5(STRIPS), self.md5(SUMS)
+        strips, sums = map(self.md5, TEST)
+        return strips, sums
 
     def test_strips(self) -> Strips:
-        with self.result.file(STRIPS) as strips, self.result.file(SUMS) as sums:
+        with self.result.file(TEST[0]) as strips, self.result.file(TEST[1]) as sums:
             return Strips(np.array(read_array(strips)), np.array(read_array(sums)))
 
     def predictions(self, columns: Sequence[str] = predictions.COLUMNS) -> pd.DataFrame:

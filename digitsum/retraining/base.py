@@ -10,15 +10,14 @@ import pandas as pd
 
 from digitsum.analysis import predictions
 from digitsum.analysis.comparison import Comparison, compare
+from digitsum.compare import PREDICTIONS, TEST
 from digitsum.errors import InputError
 from digitsum.tracking.others import Other
 from digitsum.tracking.results import Result, git, in_commit
 from digitsum.tracking.tracker import flat
 
 MAIN = "main"
-PREDICTIONS = "reports/predictions.csv"
 COMPARED = ("sum", "predicted")  # columns of the predictions
-TEST = ("data/processed/test/strips.npy", "data/processed/test/sums.npy")
 
 
 def branch() -> str:
