@@ -189,8 +189,7 @@ def test_two_pushes_at_once(shop: Path) -> None:
     assert "Data and pipelines are up to date" in call("dvc", "status")
 
 
-@pytest.mark.usefixtures("shop")
-def test_new_data_from_outside_and_its_drift(rng: np.random.Generator) -> None:
+def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generator) -> None:
     def strips(first: int, count: int, brightness: int) -> None:
         sums = rng.integers(first, 10, count)
         images = np.zeros((count, 40, 56), np.uint8)
@@ -199,10 +198,11 @@ def test_new_data_from_outside_and_its_drift(rng: np.random.Generator) -> None:
         number = len(list(Path("data/external").glob("data*.npy")))
         np.save(f"data/external/data{number}.npy", images)
         np.save(f"data/external/lab{number}.npy", sums.astype(np.uint8))
+        call("dvc", "add", "-q", f"data/external/data{number}.npy", f"data/external/lab{number}.npy")
+        commit("data")
 
     change(Path(), "ingest", source="npy")
     change(Path(), "gate", min_strips=20)
-    commit("npy")
     strips(0, 400, 200)
     assert "New data" not in digitsum("retrain")
     call(".ci/bring-back")
@@ -214,6 +214,9 @@ def test_new_data_from_outside_and_its_drift(rng: np.random.Generator) -> None:
     (row,) = (line.split(" | ") for line in said.splitlines() if line.startswith("| mean sum"))
     assert float(row[1]) + 1 < float(row[2].removesuffix(" |"))
     assert "New data" not in digitsum("retrain"), "it is known by now"
+    call(".ci/bring-back")
+    os.chdir(clone(shop, "elsewhere"))
+    assert set(became(digitsum("retrain")).values()) == {"skipped"}, "data pointers bring all of it"
 
 
 @pytest.mark.parametrize(
