@@ -133,8 +133,6 @@ def _essence(entry: Mapping[str, Any]) -> Essence:
 
 
 def _dvc(*words: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "dvc", *words], stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "dvc", *words], check=False)
     if done.returncode:
-        reason = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr)
-        reason = " ".join(reason.removeprefix("ERROR:").split())[:200]
-        raise InputError(f"dvc {words[0]}: the remote cannot be used ({reason}); dvc remote list names it")
+        raise InputError(f"dvc {words[0]} failed with exit code {done.returncode}; what it said is above")
