@@ -24,9 +24,9 @@ def story(text: str = "text", many: int = 1) -> Story:
     return Story(
         title=f"97.10% right {text}",
         base=f"main {text}",
-        metrics={f"{text}{number}": 0.971 for number in range(many)},
-        intervals={f"{text}0": (0.96, 0.98)},
-        metrics_before={f"{text}{number}": 0.967 for number in range(many)},
+        metrics={"accuracy": 0.971} | {f"{text}{number}": 0.5 for number in range(many)},
+        intervals={"accuracy": (0.96, 0.98)},
+        metrics_before={"accuracy": 0.967} | {f"{text}{number}": 0.6 for number in range(many)},
         comparison=Comparison(4000, 40, 24, 0.967, 0.971, 0.046),
         verdict=f"It is so. {text}",
         params={f"train.{text}{number}": (text * many, text) for number in range(many)},
@@ -52,7 +52,7 @@ def test_it_renders_as_tables_and_lists() -> None:
     text = render(story())
     assert text.startswith(MARK)
     tokens = parsed(text)
-    assert shape(tokens).count("table_open") == 5
+    assert shape(tokens).count("table_open") == 6
     assert [token.attrs["href"] for token in tokens if token.type == "link_open"] == ["http://mlflow.example/#/runs/1"]
     (block,) = (token.content for token in tokens if token.type == "fence")
     assert block == "git checkout 0123\n"

@@ -15,6 +15,7 @@ from digitsum.retraining.pipeline import Outcome
 
 MARK = "<!-- digitsum: retraining -->"  # by which the comment is found again
 LONGEST = 65_536  # characters that GitHub takes
+HEADLINES = ("accuracy", "within_1", "mae", "nll", "macro_recall", "calibration_error")
 ROWS = (40, 20, 10, 3)  # at most, in each table; the last fits whatever the words are
 CELL, TEXT = 60, 1200  # characters of a cell, and of a sentence
 
@@ -42,7 +43,10 @@ class Story:
 def render(story: Story) -> str:
     """The tables are as long as fits."""
     template = TEMPLATES.get_template("comment.md")
-    texts = (template.render(mark=Markup(MARK), story=story, rows=metric_rows(story), most=most) for most in ROWS)
+    rows = metric_rows(story)
+    headlines = [row for row in rows if row[0] in HEADLINES] or rows[:1]
+    values = {"mark": Markup(MARK), "headlines": headlines, "others": [row for row in rows if row not in headlines]}
+    texts = (template.render(values, story=story, most=most) for most in ROWS)
     return next(text for text in texts if len(text) < LONGEST)
 
 

@@ -212,5 +212,6 @@ def ci_links() -> dict[str, Markup]:
 def commands(commit: str, options: Options) -> list[str]:
     """Of what is checked before: a commit, and overrides without anything that a shell would act upon."""
     again = " ".join(["make retrain", *([f"SET='{options.changes}'"] if options.changes.split() else [])])
-    lines = ["git fetch origin", f"git checkout {commit}", f"{again} LOCAL=1", "xdg-open reports/report.html"]
+    pull = "dvc pull --run-cache --allow-missing  # where the remote may be read; else all is made again"
+    lines = ["git fetch origin", f"git checkout {commit}", pull, f"{again} LOCAL=1", "xdg-open reports/report.html"]
     return [Markup(line) for line in lines]
