@@ -40,11 +40,15 @@ def sync(history: bool, watch: bool) -> None:
         tracking.watch(model_form())
         return
     report = tracking.sync(model_form(), history)
-    print(": ".join([f"rows      {len(report.added)} added", ", ".join(report.added)]).removesuffix(": "))
+    print(f"rows      {len(report.added)} added: {', '.join(report.added)}" if report.added else "rows      all there")
     for store, reason in report.waiting.items():
         print(f"waiting   {store} cannot be used ({reason}); its runs are kept in .digitsum/outbox")
-    if not report.workspace:
-        print("          dvc.lock holds no whole result; dvc repro makes one")
+    if report.row is not None:
+        print(f"result    {report.row.info.run_name}, run {report.row.info.run_id}")
+    elif report.whole:
+        print("result    its row was deleted in MLflow; mlflow runs restore brings it back")
+    else:
+        print("result    none in dvc.lock; dvc repro makes one")
 
 
 def model_form() -> "ModelForm":

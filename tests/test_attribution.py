@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitsum.analysis import predictions
-from digitsum.analysis.attribution import READ_RIGHT, SURE, agreement, causes, changes, digit_confusion, doubted_labels
+from digitsum.analysis.attribution import ADDS_UP, SURE, agreement, causes, changes, digit_confusion, doubted_labels
 
 GIVEN, KNOWN = ("read_given_sum", "centres_given_sum"), ("digits", "digit_centres")
 PLACES = np.array([20, 50, 80, 110])
@@ -52,7 +52,7 @@ def test_causes_in_words() -> None:
     truth = np.array([[9, 1, 1, 1], [7, 3, 1, 1], [5, 5, 5, 5]])
     read = np.array([[4, 1, 1, 1], [2, 5, 1, 1], [5, 5, 5, 5]])
     found = causes(changes(tabulate(truth, read, truth), GIVEN), [2, 0, 1])
-    assert found == [READ_RIGHT, "9 read as 4", "3 read as 5, 7 read as 2"]
+    assert found == [ADDS_UP, "9 read as 4", "3 read as 5 and 7 read as 2"]
 
 
 def test_digits_are_matched_by_place() -> None:
@@ -60,7 +60,7 @@ def test_digits_are_matched_by_place() -> None:
     truth, read = np.array([[1, 2, 3, 4]]), np.array([[2, 3, 4, 7]])
     table = tabulate(truth, read, truth, read_places=np.array([52, 77, 118, 150]))
     found = changes(table, GIVEN)
-    assert causes(found, [0]) == ["1 missed, 7 seen where none is"]
+    assert causes(found, [0]) == ["1 missed and 7 seen where none is"]
     counts = digit_confusion(found)
     assert (counts[1, 10], counts[10, 7], counts[:10, :10].trace()) == (1, 1, 3)
 

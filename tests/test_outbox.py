@@ -149,6 +149,19 @@ def test_row_is_added_once(store: tuple[Any, str], after: bool) -> None:
     raise AssertionError("never added without a cut")
 
 
+def test_row_that_a_person_deleted_does_not_come_back(store: tuple[Any, str]) -> None:
+    client, experiment = store
+    rows, result = Rows(client, experiment), a_result("d" * 32)
+    assert rows.add(result)
+    (row,) = rows.find(digitsum__result=result.key)
+    client.delete_run(row.info.run_id)
+    assert not rows.add(result)
+    assert not rows.find(digitsum__result=result.key)
+    client.restore_run(row.info.run_id)
+    assert not rows.add(result)
+    assert [run.info.run_id for run in rows.find(digitsum__result=result.key)] == [row.info.run_id]
+
+
 def test_line_that_was_cut_off_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     parcel = write_parcel("sqlite:///x.db")

@@ -131,7 +131,7 @@ def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(reposito
     run()
     assert digests("data", "models", "reports") == tracked, "tracking changed a result"
     assert "Data and pipelines are up to date" in call("dvc", "repro", **ON)
-    assert sync() == "rows      0 added\n"
+    assert sync().startswith("rows      all there\n")
     assert len(client.search_runs([store()[1]])) == 6
     assert len(stage_runs()) == 5
     page = call("dvc", "plots", "show").strip().removeprefix("file://")
@@ -161,10 +161,10 @@ def test_three_experiments_are_three_rows(made: Path) -> None:
     assert there["evaluate"].data.params["evaluate.batch_size"] == "17"
     assert {run.data.tags["digitsum.restored"] for run in cached.values()} == {"true"}
 
-    assert sync() == "rows      0 added\n"
+    assert sync().startswith("rows      all there\n")
     call("git", "checkout", "-q", ".")
     call("dvc", "exp", "apply", "here", **ON)
-    assert sync() == "rows      0 added\n"
+    assert sync().startswith("rows      all there\n")
     (row,) = (row for row in rows() if row.data.tags["digitsum.experiment"] == "here")
     occasions = json.loads(row.data.tags["digitsum.occasions"])
     assert "experiment here" in occasions
@@ -217,12 +217,12 @@ def test_results_of_other_commits_and_of_a_colleague(made: Path, tmp_path_factor
     client, experiment = store()
     assert len(client.search_logged_models([experiment])) == 1
     assert "1 added: commit" in sync("--history")
-    assert sync("--history") == "rows      0 added\n"
+    assert sync("--history").startswith("rows      all there\n")
     assert {row.data.params["evaluate.batch_size"] for row in rows()} == {"17", "250"}
 
     call("git", "checkout", "-q", "HEAD~2")
     call("dvc", "pull", "-q")
-    assert sync() == "rows      0 added\n"
+    assert sync().startswith("rows      all there\n")
 
 
 def test_what_changed_since_and_half_of_a_pipeline_are_not_taken_for_the_result(made: Path) -> None:
@@ -235,7 +235,7 @@ def test_what_changed_since_and_half_of_a_pipeline_are_not_taken_for_the_result(
     params = made / "digitsum" / "params.py"
     params.write_text(params.read_text() + "# no change\n")
     call("dvc", "repro", "preprocess")
-    assert sync() == "rows      0 added\n          dvc.lock holds no whole result; dvc repro makes one\n"
+    assert sync() == "rows      all there\nresult    none in dvc.lock; dvc repro makes one\n"
 
 
 def test_code_changed_since_the_commit_is_a_dirty_row_with_its_patch(made: Path) -> None:
@@ -248,7 +248,7 @@ def test_code_changed_since_the_commit_is_a_dirty_row_with_its_patch(made: Path)
     client, _ = store()
     assert "+# no change" in Path(client.download_artifacts(row.info.run_id, "changes.patch")).read_text()
     call("git", "commit", "-qam", "code")
-    assert sync() == "rows      0 added\n"
+    assert sync().startswith("rows      all there\n")
     (row,) = rows()
     assert row.data.tags["digitsum.dirty"] == "false"
     assert row.data.tags["mlflow.source.git.commit"] == call("git", "rev-parse", "HEAD").strip()
@@ -336,6 +336,19 @@ def test_server_that_answers_500_or_not_at_all(made: Path, broken_server: str) -
     assert said.count("its runs are kept in .digitsum/outbox") == 2
 
 
+def test_what_sync_cannot_work_with(repository: Path) -> None:
+    kept = repository / ".digitsum" / "results" / "older.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text('{"lock": ""}')
+    assert digitsum("sync", code=1) == f"error: {kept}: not a result as this version keeps them; delete the file\n"
+    kept.unlink()
+    assert sync().endswith("result    none in dvc.lock; dvc repro makes one\n")
+    shutil.rmtree(".git")
+    assert digitsum("sync", code=1) == (
+        f"error: {repository}: not a git repository; results are told apart by commits: git init\n"
+    )
+
+
 def test_model_in_mlflow(made: Path) -> None:
     sync()
     (row,) = rows()
@@ -381,7 +394,7 @@ def test_server_of_their_own_with_postgresql_and_s3(
         names = objects()
         assert any(name.endswith("dvc.lock") for name in names)
         assert any(name.endswith("model.safetensors") for name in names)
-        assert sync(**there) == "rows      0 added\n"
+        assert sync(**there).startswith("rows      all there\n")
         said = digitsum("trace", "models/model.safetensors", **there)
         assert row.info.run_id in said
         assert f"{uri}/#/" in digitsum("ui", **there)

@@ -17,7 +17,7 @@ from digitsum.analysis.intervals import wilson
 NEAR = 13  # pixels that two readings of one digit are apart at most; centres of glyphs are 14 apart or more
 NONE = -1  # instead of a digit: there is none
 SURE = 0.95  # probability from which a label is doubted
-READ_RIGHT = "read right, but another sum was likelier over all readings"
+ADDS_UP = "the reading adds up, but another sum was likelier"
 
 
 def changes(table: pd.DataFrame, truth: tuple[str, str]) -> pd.DataFrame | None:
@@ -64,7 +64,7 @@ def causes(changed: pd.DataFrame, strips: Iterable[int]) -> list[str]:
     said = []
     for strip in strips:
         pairs = by_strip[strip].to_numpy().tolist() if strip in by_strip else []
-        said.append(", ".join(sorted(_in_words(*pair) for pair in pairs)) or READ_RIGHT)
+        said.append(" and ".join(sorted(_in_words(*pair) for pair in pairs)) or ADDS_UP)
     return said
 
 

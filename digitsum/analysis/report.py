@@ -30,18 +30,20 @@ class Evaluation:
 
 
 def example(strip: UInt8[np.ndarray, "h w"], row: Mapping[str, Any]) -> dict[str, Any]:
-    """One row of the predictions with its picture, and where on it which digit was read, and which should have been."""
-    read, better = row["read"].split(), row["read_given_sum"].split()
+    """One row of the predictions with its picture, and where on it which digit was read, and which should have been.
+
+    The latter by truth, or where that is unknown, by the likeliest reading that adds up to the true sum.
+    """
+    known = bool(row["digits"])
+    columns = ("digits", "digit_centres") if known else ("read_given_sum", "centres_given_sum")
+    digits, places, read, read_places = (row[name].split() for name in (*columns, "read", "centres"))
+    truth = [{"digit": digit, "x": int(x)} for digit, x in zip(digits, places, strict=False)]
     found = [
-        {"digit": digit, "x": int(x), "wrong": better[place] != digit}
-        for place, (digit, x) in enumerate(zip(read, row["centres"].split(), strict=False))
+        {"digit": digit, "x": int(x), "wrong": digit != wanted}
+        for digit, x, wanted in zip(read, read_places, digits, strict=False)
     ]
-    truth = (
-        (row["digits"], row["digit_centres"]) if row["digits"] else (row["read_given_sum"], row["centres_given_sum"])
-    )
-    digits = [{"digit": digit, "x": int(x)} for digit, x in zip(*(part.split() for part in truth), strict=False)]
     height, width = strip.shape
-    return {**row, "picture": pages.png(strip), "height": height, "width": width, "found": found, "truth": digits}
+    return {**row, "picture": pages.png(strip), "height": height, "width": width, "found": found, "truth": truth}
 
 
 def examples(images: UInt8[np.ndarray, "n h w"], rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -63,10 +65,13 @@ def cells(matrix: Int[np.ndarray, "r c"]) -> list[dict[str, Any]]:
     return [dict(zip(names, each, strict=True)) for each in zip(*(part.tolist() for part in columns_of), strict=True)]
 
 
-def digit_matrix(counts: Int[np.ndarray, "11 11"]) -> dict[str, Any]:
-    """Without the row and column of no digit, if they are empty."""
-    size = 11 if counts[10].any() or counts[:, 10].any() else 10
-    return {"cells": cells(counts[:size, :size]), "labels": [*map(str, range(10)), "none"][:size]}
+def digit_matrices(confusion: Confusion) -> dict[str, dict[str, Any]]:
+    """Those that are there, without the row and column of no digit if these are empty."""
+    tables = {"inferred": confusion.inferred, "known": confusion.known}
+    there = {name: counts for name, counts in tables.items() if counts is not None}
+    size = 11 if any(counts[10].any() or counts[:, 10].any() for counts in there.values()) else 10
+    labels = [*map(str, range(10)), "none"][:size]
+    return {name: {"cells": cells(counts[:size, :size]), "labels": labels} for name, counts in there.items()}
 
 
 def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np.ndarray, "n h w"], shown: int) -> str:
@@ -86,7 +91,6 @@ def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np
             draw_errors(confusion.errors), "How often each difference of predicted and true sum occurs"
         ),
     }
-    digits = {"inferred": confusion.inferred, "known": confusion.known}
     return pages.render(
         "report.html",
         metrics=metrics,
@@ -97,7 +101,7 @@ def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np
         labels=[str(label) for label in range(len(confusion.matrix))],
         cells=cells(confusion.matrix),
         causes=_causes_by_error(confusion) if confusion.inferred is not None else [],
-        digits={name: digit_matrix(counts) for name, counts in digits.items() if counts is not None},
+        digits=digit_matrices(confusion),
         told=confusion.figures,
         pairs=most,
         sums=records(confusion.sums),

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 import yaml
 
 from digitsum.editing import edited
+from digitsum.errors import InputError
 from digitsum.files import read_json, repository_root, write_json
 from digitsum.params import load_yaml
 from digitsum.tracking.checksums import checksum, digest
@@ -220,16 +222,34 @@ def remember() -> None:
 
 
 def remembered() -> Iterator[tuple[Path, Result]]:
+    """
+    Raises:
+        InputError: if a file is not what `remember` wrote.
+    """
     for path in sorted((repository_root() / SEEN).glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
-        yield path, Result(**read_json(path))
+        try:
+            yield path, Result(**read_json(path))
+        except TypeError as error:
+            raise InputError(f"{path}: not a result as this version keeps them; delete the file") from error
 
 
 def git(*words: str) -> str:
     """
     Raises:
+        InputError: if git or a repository of it is missing.
         CalledProcessError: if git refuses.
     """
-    return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout
+    try:
+        english = os.environ | {"LC_ALL": "C"}
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=True, env=english).stdout
+    except FileNotFoundError as error:
+        raise InputError("git: no such command; results are told apart by their commits, so install it") from error
+    except subprocess.CalledProcessError as error:
+        if "not a git repository" in error.stderr:
+            raise InputError(
+                f"{Path.cwd()}: not a git repository; results are told apart by commits: git init"
+            ) from error
+        raise
 
 
 def now() -> int:

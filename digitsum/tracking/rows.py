@@ -30,7 +30,10 @@ class Rows:
         return int(self._client.get_experiment(self.experiment).creation_time)
 
     def find(self, **tags: str) -> list[Any]:
-        return search(self._client, self.experiment, **tags)
+        return search(self._client, self.experiment, tags)
+
+    def deleted(self, result: Result) -> list[Any]:
+        return search(self._client, self.experiment, {"digitsum__result": result.key}, deleted=True)
 
     def with_data(self, md5: str) -> list[Any]:
         """Rows of results that have a file or folder with a checksum that begins so, oldest first."""
@@ -63,6 +66,8 @@ class Rows:
         whole = [run for run in there if run.info.status == "FINISHED"]
         if whole:
             self._occur(whole[0], result)
+            return False
+        if not there and self.deleted(result):  # a person did not want it
             return False
         row = there[0].info.run_id if there else self._begin(result)
         self._fill(row, result)

@@ -45,7 +45,7 @@ class Sender:
 
 def _run(client: Any, experiment: str, parcel: str, start: Mapping[str, Any]) -> str:
     """The run of a parcel, found by its name or made."""
-    if found := search(client, experiment, digitsum__parcel=parcel):
+    if found := search(client, experiment, {"digitsum__parcel": parcel}):
         return str(found[0].info.run_id)
     tags = {**start["tags"], "digitsum.parcel": parcel}
     return str(client.create_run(experiment, start["time"], tags, run_name=start["name"]).info.run_id)

@@ -89,14 +89,17 @@ def embedded_store(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
-def search(client: Any, experiment: str, **tags: str) -> list[Any]:
-    """All runs with these tags (`__` in a name is a dot), oldest first."""
+def search(client: Any, experiment: str, tags: dict[str, str], deleted: bool = False) -> list[Any]:
+    """All runs with these tags (`__` in a name is a dot), oldest first; or those that a person deleted."""
+    from mlflow.entities import ViewType
+
+    view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
     words = [f"tags.`{name.replace('__', '.')}` = '{value}'" for name, value in tags.items()]
     runs: list[Any] = []
     token: str | None = None
     while True:
         page = client.search_runs(
-            [experiment], " and ".join(words), order_by=["attributes.start_time ASC"], page_token=token
+            [experiment], " and ".join(words), view, order_by=["attributes.start_time ASC"], page_token=token
         )
         runs += page
         token = page.token

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from digitsum.errors import InputError
 from digitsum.files import read_json, repository_root, write_json
@@ -29,7 +30,8 @@ class Report:
 
     added: list[str] = field(default_factory=list)  # occasions of new results
     known: int = 0  # and how many were of results that had a row
-    workspace: bool = False  # whether there was a result in the working tree
+    whole: bool = False  # whether dvc.lock holds a result
+    row: Any | None = None  # of that; none if a person deleted it
     waiting: dict[str, str] = field(default_factory=dict)  # other stores that runs wait for, and why
 
 
@@ -104,8 +106,9 @@ def _add_rows(rows: Rows, store: str, past: bool) -> Report:
         add(result)
         file.unlink(missing_ok=True)
     here = in_workspace()
-    report.workspace = here is not None
     add(here)
+    if here is not None:
+        report.whole, report.row = True, next(iter(rows.find(digitsum__result=here.key)), None)
     return report
 
 
