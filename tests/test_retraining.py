@@ -161,7 +161,7 @@ def test_two_pushes_at_once(shop: Path) -> None:
         MlflowClient(uri).create_experiment("digitsum")  # which races where there is none
         there = ON | {"MLFLOW_TRACKING_URI": uri}
         processes: list[subprocess.Popen[str]] = []
-        for seed in (1, 2):
+        for seed in (11, 12):
             os.chdir(clone(shop, f"runner-{seed}"))
             change(Path(), "train", seed=seed)
             call("git", "commit", "-qam", f"seed {seed}")
@@ -171,10 +171,10 @@ def test_two_pushes_at_once(shop: Path) -> None:
             assert process.returncode == 0, said
         said = [
             call("git", "-C", str(shop / f"runner-{seed}"), "push", "-q", "origin", "main", code=code)
-            for seed, code in ((1, 0), (2, 1))
+            for seed, code in ((11, 0), (12, 1))
         ]
         assert "rejected" in said[1]
-        for seed, outcome in ((1, "pushed to main"), (2, "has moved on")):
+        for seed, outcome in ((11, "pushed to main"), (12, "has moved on")):
             assert outcome in call(str(shop / f"runner-{seed}" / ".ci" / "bring-back"))
 
         client = MlflowClient(uri)
