@@ -14,7 +14,8 @@ from urllib.request import urlopen
 
 from digitsum.errors import InputError
 from digitsum.params import load_yaml
-from digitsum.tracking.results import PARAMS, Essence
+from digitsum.tracking.checksums import checksum
+from digitsum.tracking.results import PARAMS, PIPELINE, Essence, metrics_files
 from digitsum.tracking.storage import cache_folder
 
 Manner = Literal["run", "restored", "skipped"]
@@ -79,16 +80,25 @@ def push() -> None:
     Raises:
         InputError: if the remote cannot be used.
     """
+    from dvc.repo import Repo
+    from dvc_data.hashfile.hash_info import HashInfo
+
     _dvc("push", "--run-cache")
+    # DVC leaves metrics to git, and without them its run-cache restores no stage that writes some on another machine
+    metrics = metrics_files(Path(PIPELINE).read_text())
+    with Repo() as repo:
+        repo.cloud.push([HashInfo("md5", checksum(Path(path))) for path in metrics])
 
 
-def repro(force: bool) -> list[Outcome]:
+def repro(force: bool, local: bool) -> list[Outcome]:
     """Runs what changed, or with `force` everything; what stages say passes through.
+
+    Unless it is `local`, what the run-cache knows of comes from the remote.
 
     Raises:
         InputError: if a stage fails.
     """
-    words = [sys.executable, "-m", "dvc", "repro", *(["--force"] if force else [])]
+    words = [sys.executable, "-m", "dvc", "repro", *(["--force"] if force else []), *([] if local else ["--pull"])]
     outcomes: list[Outcome] = []
     started = time.monotonic()
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:

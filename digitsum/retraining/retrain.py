@@ -65,7 +65,7 @@ def retrain(form: ModelForm, options: Options) -> str:
         pipeline.pull()
     seen = look_at_new_data(params[IngestParams], params[StripParams])
     known = pipeline.known_outcomes(MODEL.as_posix())
-    stages = pipeline.repro(options.force)
+    stages = pipeline.repro(options.force, options.local)
     after = in_workspace()
     if after is None:
         raise InputError("dvc.lock: holds no whole result after dvc repro; a stage of dvc.yaml must have been left out")
