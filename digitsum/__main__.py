@@ -134,10 +134,16 @@ def compare(other: str | None, if_champion: bool) -> None:
     if if_champion and switched_off():
         return
     result = champion() if other is None else find_result(other)
-    if result is not None:
+    if result is None:
+        if not if_champion:
+            raise InputError("no champion is registered; name a git revision, an experiment or a run to compare with")
+        return
+    try:
         print(compare_with(result))
-    elif not if_champion:
-        raise InputError("no champion is registered; name a git revision, an experiment or a run to compare with")
+    except InputError as error:
+        if not if_champion:
+            raise
+        print(f"compared  not with the champion: {error}")
 
 
 def ui(port: int) -> None:
@@ -175,7 +181,9 @@ def main() -> None:
     parsers["compare"].add_argument(
         "other", nargs="?", metavar="OTHER", help=f"a git revision, an experiment, or {RESULT}"
     )
-    parsers["compare"].add_argument("--if-champion", action="store_true", help="say nothing if there is no champion")
+    parsers["compare"].add_argument(
+        "--if-champion", action="store_true", help="not an error if there is none, or no comparison"
+    )
     parsers["reproduce"].add_argument("what", metavar="RESULT", help=RESULT)
     parsers["retrain"].add_argument("--set", dest="changes", metavar="CHANGES", default="", help=CHANGES)
     parsers["retrain"].add_argument("--force", action="store_true", help="run every stage, changed or not")

@@ -25,6 +25,7 @@ def cached(path: str) -> Path:
 def test_comparison_with_a_commit_a_run_and_the_champion() -> None:
     assert digitsum("compare", "--if-champion") == ""
     assert "no champion is registered; name a git revision" in digitsum("compare", code=1)
+    assert digitsum("compare", "HEAD") == "compared  with HEAD: every prediction is the same\n"
     before = pd.read_csv("reports/predictions.csv")
     sync("--history")
     (old,) = rows()
@@ -66,7 +67,8 @@ def test_comparison_with_a_commit_a_run_and_the_champion() -> None:
 
     cached("reports/predictions.csv").unlink()
     Path("reports/predictions.csv").unlink()
-    assert "reports/predictions.csv: missing, or not what dvc.lock says" in digitsum("compare", "HEAD", code=1)
+    assert "error: reports/predictions.csv: missing, or not what dvc.lock says" in digitsum("compare", "HEAD", code=1)
+    assert "not with the champion: reports/predictions.csv: missing" in digitsum("compare", "--if-champion")
     assert "nonsense: no such run, model or file" in digitsum("compare", "nonsense", code=1)
     first = call("git", "rev-list", "--max-parents=0", "HEAD").strip()
     assert "a commit without dvc.lock" in digitsum("compare", first, code=1)
