@@ -72,9 +72,10 @@ def retrain(form: ModelForm, options: Options) -> str:
     if not options.local:
         print("retrain: pushing to the DVC remote", flush=True)
         pipeline.push()
-    tracking.sync(form)
+    row = tracking.sync(form).row
+    if row is None:
+        raise InputError("MLflow: somebody deleted the row of this result; restore it there, and retrain once more")
     with opened() as (client, experiment):
-        (row,) = Rows(client, experiment).find(digitsum__result=after.key)[:1]
         verdict, ending = judged(client, experiment, row.info.run_id, params, may_promote(options.local))
         link = link_of_row(client.tracking_uri, experiment, row.info.run_id)
     model = model_sentence(known, after, stages)
