@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 unexport VIRTUAL_ENV CONDA_PREFIX
 PORT ?= 5000
 
-.PHONY: run test check format env lock ui clean
+.PHONY: run retrain test check format env lock ui clean
 
 run: .venv/ready ## reproduce the pipeline and say what came out
 	@dvc repro
@@ -17,13 +17,20 @@ run: .venv/ready ## reproduce the pipeline and say what came out
 	@python -m digitsum summary
 	@python -m digitsum compare --if-champion || true
 
+# SET changes params, as in SET='train.epochs=4 train.seed=2'; LOCAL=1 uses no remote; FORCE=1 runs every stage
+retrain: .venv/ready ## pull, run what changed, push, record, judge, promote on main, and say what came of it
+	@python -m digitsum retrain --set "$$SET" $(if $(LOCAL),--local) $(if $(FORCE),--force)
+
 test: .venv/ready ## the whole test suite
 	@pytest
 
-check: .venv/ready ## lint and types
+check: .venv/ready ## lint, types and workflows
 	@ruff check
 	@ruff format --check
 	@mypy
+	@zizmor --offline --quiet --persona pedantic .github/workflows
+	@check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci docs/gitlab-ci.yml
 
 format: .venv/ready ## what check would complain about and a tool can mend
 	@ruff check --fix

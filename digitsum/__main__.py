@@ -88,6 +88,43 @@ def reproduce(what: str) -> None:
         sys.exit(1)
 
 
+def retrain(changes: str, force: bool, local: bool) -> None:
+    """Pulls, runs what changed, pushes, records, promotes on main if the gate passes, and says what came of it."""
+    from digitsum.retraining.retrain import COMMENT, Options
+    from digitsum.retraining.retrain import retrain as from_end_to_end
+
+    print(from_end_to_end(model_form(), Options(changes, force, local)))
+    print(f"comment   {COMMENT}")
+
+
+def promote(what: str, dry_run: bool, anew: bool) -> None:
+    """Judges a result's model against the champion on the same strips, and if it passes, puts it in its place."""
+    from digitsum.analysis.params import EvaluateParams, GateParams
+    from digitsum.model.devices import prepare
+    from digitsum.params import read_params
+    from digitsum.promotion import promote as judge_and_promote
+    from digitsum.tracking.store import opened
+
+    params = read_params()
+    prepare("cpu", params[EvaluateParams].threads, "evaluate.threads")
+    with opened() as (client, experiment):
+        decision = judge_and_promote(
+            client, experiment, what, params[GateParams], params[EvaluateParams].batch_size, dry_run, anew
+        )
+    print(decision.text)
+    if not decision.promoted:
+        sys.exit(REFUSED)
+
+
+def rollback() -> None:
+    """Makes the champion before this one champion again."""
+    from digitsum.promotion import rollback as go_back
+    from digitsum.tracking.store import opened
+
+    with opened() as (client, _):
+        print(go_back(client))
+
+
 def compare(other: str | None, if_champion: bool) -> None:
     """Says what was fixed and what broke since another result, by default the champion's, on the same test data."""
     from digitsum.compare import compare_with
@@ -116,7 +153,19 @@ def ui(port: int) -> None:
     serve(port)
 
 
-COMMANDS = {"summary": summary, "sync": sync, "trace": trace, "compare": compare, "reproduce": reproduce, "ui": ui}
+COMMANDS = {
+    "summary": summary,
+    "sync": sync,
+    "trace": trace,
+    "compare": compare,
+    "reproduce": reproduce,
+    "retrain": retrain,
+    "promote": promote,
+    "rollback": rollback,
+    "ui": ui,
+}
+REFUSED = 3  # the exit code of a gate that holds; of errors it is 1
+CHANGES = "of params, such as 'train.epochs=4 train.seed=2'"
 RESULT = "a run's id or name, models:/NAME@ALIAS, or a model file"
 
 
@@ -142,6 +191,12 @@ def main() -> None:
         "--if-champion", action="store_true", help="not an error if there is none, or no comparison"
     )
     parsers["reproduce"].add_argument("what", metavar="RESULT", help=RESULT)
+    parsers["retrain"].add_argument("--set", dest="changes", metavar="CHANGES", default="", help=CHANGES)
+    parsers["retrain"].add_argument("--force", action="store_true", help="run every stage, changed or not")
+    parsers["retrain"].add_argument("--local", action="store_true", help="neither pull nor push nor promote")
+    parsers["promote"].add_argument("what", metavar="RESULT", help=RESULT)
+    parsers["promote"].add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
+    parsers["promote"].add_argument("--anew", action="store_true", help="by the floors alone, without the champion")
     parsers["ui"].add_argument("--port", type=port, default=5000)
     words = vars(parser.parse_args())
     try:

@@ -21,6 +21,7 @@ SECTIONS = {
     "train": "digitsum.model.params:TrainParams",
     "evaluate": "digitsum.analysis.params:EvaluateParams",
     "confusion": "digitsum.analysis.params:ConfusionParams",
+    "gate": "digitsum.analysis.params:GateParams",
 }
 
 

@@ -60,34 +60,54 @@ def wait(address: str, process: subprocess.Popen[bytes], seconds: float = 120) -
 
 
 @contextmanager
-def postgres_and_s3(folder: Path) -> Iterator[tuple[str, Callable[[], list[str]]]]:
-    """An MLflow server with both behind it: its address, and what lists the names of the objects."""
+def s3_server() -> Iterator[tuple[str, dict[str, str]]]:
+    """S3's interface with an empty bucket named digitsum: its address, and the environment that gives access."""
     import boto3
-    import pgserver
 
     port = free_port()
-    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
     endpoint = f"http://127.0.0.1:{port}"
-    database = pgserver.get_server(folder / "postgres")
     with subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    ) as s3:
+    ) as process:
         try:
-            wait(f"{endpoint}/moto-api/", s3)
+            wait(f"{endpoint}/moto-api/", process)
             client = boto3.client(
                 "s3", endpoint_url=endpoint, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
             )
             client.create_bucket(Bucket="digitsum")
-
-            def objects() -> list[str]:
-                return [item["Key"] for item in client.list_objects_v2(Bucket="digitsum").get("Contents", [])]
-
-            with mlflow_server(
-                database.get_uri(), "s3://digitsum/artifacts", MLFLOW_S3_ENDPOINT_URL=endpoint, **keys
-            ) as (uri, _):
-                yield uri, objects
+            keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+            yield endpoint, keys
         finally:
-            s3.kill()
-            database.cleanup()
+            process.kill()
+
+
+def s3_objects(endpoint: str) -> list[str]:
+    """The names of the objects in the bucket."""
+    import boto3
+
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
+    )
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket="digitsum")
+    return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+
+@contextmanager
+def postgres_and_s3(folder: Path) -> Iterator[tuple[str, Callable[[], list[str]]]]:
+    """An MLflow server with both behind it: its address, and what lists the names of the objects."""
+    import pgserver
+
+    database = pgserver.get_server(folder / "postgres")
+    try:
+        with (
+            s3_server() as (endpoint, keys),
+            mlflow_server(database.get_uri(), "s3://digitsum/artifacts", MLFLOW_S3_ENDPOINT_URL=endpoint, **keys) as (
+                uri,
+                _,
+            ),
+        ):
+            yield uri, lambda: s3_objects(endpoint)
+    finally:
+        database.cleanup()

@@ -1,7 +1,5 @@
 """A model of a result in MLflow's own form, which its servers and loaders understand; nothing of it is pickled."""
 
-import subprocess
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -10,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from digitsum.tracking.checksums import checksum
 from digitsum.tracking.results import Result
+from digitsum.tracking.storage import find
 
 Column = tuple[str, str, tuple[int, ...]]  # name, NumPy's name of the type, shape with -1 for any number
 
@@ -74,13 +72,3 @@ def _save(folder: Path, file: Path, form: ModelForm, model_id: str) -> None:
             signature=ModelSignature(inputs, outputs),
             pip_requirements=[f"{name}=={version(name)}" for name in form.needs],
         )
-
-
-def find(path: str, md5: str) -> Path | None:
-    """A file with this checksum, from the working tree or DVC's cache."""
-    if Path(path).is_file() and checksum(Path(path)) == md5:
-        return Path(path)
-    # asked rather than guessed, since it may be anywhere; it takes a second
-    said = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=False)
-    file = Path(said.stdout.strip()) / "files" / "md5" / md5[:2] / md5[2:]
-    return file if said.returncode == 0 and file.is_file() and checksum(file) == md5 else None

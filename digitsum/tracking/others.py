@@ -1,7 +1,6 @@
 """Results that are not the workspace's: of a git revision, an experiment or a row, and the files that they had."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,20 +11,20 @@ from typing import Any
 
 from digitsum.errors import InputError
 from digitsum.tracking.checksums import checksum, digest
+from digitsum.tracking.git import git
 from digitsum.tracking.lineage import find_row
-from digitsum.tracking.models import find
-from digitsum.tracking.results import LOCK, Essence, essence, experiments, git
+from digitsum.tracking.results import LOCK, Essence, essence, experiments
 from digitsum.tracking.rows import Rows
+from digitsum.tracking.storage import fetch, find
 from digitsum.tracking.store import opened
 
 
 @dataclass(frozen=True)
 class Other:
-    """A result by its dvc.lock; `revision` is where git has it, if that is known."""
+    """A result by its dvc.lock."""
 
     name: str
     lock: str
-    revision: str | None = None
 
     @cached_property
     def stages(self) -> dict[str, Essence]:
@@ -40,7 +39,7 @@ class Other:
 
     @contextmanager
     def file(self, path: str) -> Iterator[Path]:
-        """What a stage wrote: from the working tree, DVC's cache, MLflow, or DVC's remote, as long as the block runs.
+        """What a stage read or wrote: of the working tree, the cache, MLflow or the remote, as long as the block runs.
 
         Raises:
             InputError: if it is nowhere to be had.
@@ -61,26 +60,20 @@ class Other:
     def _candidates(self, path: str, md5: str, folder: str) -> Iterator[Path | None]:
         yield find(path, md5)
         yield self._logged(path, folder)
-        yield self._got(path, folder)
+        yield fetch(path, md5)
 
     def _logged(self, path: str, folder: str) -> Path | None:
         """Stages log what they write."""
         from mlflow.exceptions import MlflowException
 
-        stage = next(name for name, stage in self.stages.items() if path in stage["outs"])
+        stage = next((name for name, stage in self.stages.items() if path in stage["outs"]), None)
+        if stage is None:
+            return None
         with suppress(InputError, MlflowException, OSError), opened() as (client, experiment):
             made = digest(self.stages[stage]["outs"])
             for run in Rows(client, experiment).find(digitsum__outs=made, digitsum__stage=stage):
                 return Path(client.download_artifacts(run.info.run_id, Path(path).name, folder))
         return None
-
-    def _got(self, path: str, folder: str) -> Path | None:
-        if self.revision is None:
-            return None
-        to = Path(folder) / "got"
-        words = [sys.executable, "-m", "dvc", "get", ".", path, "--rev", self.revision, "--out", str(to), "--quiet"]
-        done = subprocess.run(words, capture_output=True, check=False)
-        return to if done.returncode == 0 else None
 
 
 def find_result(what: str) -> Other:
@@ -93,7 +86,7 @@ def find_result(what: str) -> Other:
     with suppress(subprocess.CalledProcessError):
         commit = git("rev-parse", "--verify", "--quiet", f"{commits.get(what, what)}^{{commit}}").strip()
         with suppress(subprocess.CalledProcessError):
-            return Other(what, git("show", f"{commit}:{LOCK}"), commit)
+            return Other(what, git("show", f"{commit}:{LOCK}"))
         raise InputError(f"{what}: a commit without {LOCK}, which has no result")
     with opened() as (client, experiment):
         return of_row(client, find_row(Rows(client, experiment), client, what))

@@ -53,7 +53,11 @@ def connect(uri: str) -> Any:
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     from mlflow import MlflowClient
 
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # else it tells how it makes its tables
+    for name in (
+        "db.utils",
+        "model_registry.abstract_store",
+    ):  # which tell how they make tables, and wait for a version
+        logging.getLogger(f"mlflow.store.{name}").setLevel(logging.WARNING)
     return MlflowClient(uri)
 
 

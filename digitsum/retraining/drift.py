@@ -1,0 +1,78 @@
+"""How new data in data/external differs from what the model was trained on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import chi2_contingency
+
+from digitsum.analysis.intervals import wilson
+from digitsum.files import read_array, read_json, sha256
+from digitsum.model.network import SumModel
+from digitsum.strips import raw
+from digitsum.strips.dataset import Strips
+
+
+@dataclass(frozen=True)
+class Look:
+    """At some strips: pixels are in 0..255."""
+
+    strips: int
+    mean_sum: float
+    mean_pixel: float
+    std_pixel: float
+
+    @classmethod
+    def at(cls, strips: Strips) -> "Look":
+        counts = np.bincount(strips.images.reshape(-1), minlength=256)
+        mean = float(np.average(np.arange(256), weights=counts))
+        std = float(np.sqrt(np.average((np.arange(256) - mean) ** 2, weights=counts)))
+        return cls(len(strips), float(strips.sums.mean()), mean, std)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """`distance` is the total variation between the two distributions of sums, `p_value` of their being the same."""
+
+    files: tuple[str, ...]
+    before: Look
+    new: Look
+    distance: float
+    p_value: float
+    accuracy: float  # of the model before retraining, on the new strips
+    low: float  # its 95% interval
+    high: float
+    judge: str  # which model that was
+
+
+def new_strips(
+    external: Path, raw_before: Path, digits: int, height: int, width: int
+) -> tuple[list[str], Strips] | None:
+    """Names and strips of files that were not there when the raw data was made; None if there are none.
+
+    Raises:
+        InputError: if a file in `external` is missing, damaged or does not fit.
+    """
+    there = raw.from_npy(external, digits, height, width).origin["files"]
+    manifest = raw_before / "manifest.json"
+    known = read_json(manifest)["origin"].get("files", {}) if manifest.exists() else {}
+    new = [name for name in there if known.get(name) != sha256(external / name)]
+    numbers = sorted({int("".join(filter(str.isdigit, name))) for name in new})
+    if not numbers:
+        return None
+    images = np.concatenate([read_array(external / f"data{number}.npy") for number in numbers])
+    sums = np.concatenate([read_array(external / f"lab{number}.npy") for number in numbers]).astype(np.int64)
+    return new, Strips(images, sums)
+
+
+def look(files: list[str], before: Strips, new: Strips, model: SumModel, judge: str) -> Drift:
+    """`before` are the strips that the model was trained on."""
+    highest = 9 * model.data.digits
+    counts = np.stack([np.bincount(part.sums, minlength=highest + 1)[: highest + 1] for part in (before, new)])
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    seen = counts.sum(axis=0) > 0
+    p_value = float(chi2_contingency(counts[:, seen]).pvalue) if seen.sum() > 1 else 1.0
+    hits = int((model.predict(new.images).log_probability.argmax(axis=1) == new.sums).sum())
+    low, high = wilson(hits, len(new))
+    distance = float(np.abs(shares[0] - shares[1]).sum() / 2)
+    return Drift(tuple(files), Look.at(before), Look.at(new), distance, p_value, hits / len(new), low, high, judge)

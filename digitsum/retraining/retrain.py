@@ -1,0 +1,219 @@
+"""A retraining from end to end: pull, look at new data, run what changed, push, record, judge, and tell."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import pandas as pd
+from markupsafe import Markup
+
+from digitsum.analysis.params import EvaluateParams, GateParams
+from digitsum.errors import InputError
+from digitsum.files import write_text
+from digitsum.model.devices import prepare
+from digitsum.model.network import SumModel
+from digitsum.params import Params, load_yaml, read_params
+from digitsum.promotion import Candidate, promote
+from digitsum.retraining import base, drift, overrides, pipeline
+from digitsum.retraining.comment import Story, escaped, render
+from digitsum.strips.dataset import Strips
+from digitsum.strips.params import IngestParams, StripParams
+from digitsum.tracking import sync as tracking
+from digitsum.tracking.models import ModelForm
+from digitsum.tracking.patches import PARAMS
+from digitsum.tracking.registry import CHAMPION, Registry
+from digitsum.tracking.results import Result, in_workspace
+from digitsum.tracking.rows import Rows
+from digitsum.tracking.store import SWITCH, embedded_store, opened, switched_off, tracking_uri
+
+MODEL = Path("models/model.safetensors")
+FIGURES = Path("reports/evaluation/figures.csv")
+COMMENT = Path(".digitsum/comment.md")
+EXTERNAL, RAW, TRAIN = Path("data/external"), Path("data/raw"), Path("data/processed/train")
+
+
+@dataclass(frozen=True)
+class Options:
+    changes: str = ""  # of params: section.key=value, with spaces between
+    force: bool = False  # runs every stage
+    local: bool = False  # uses no remote, and promotes nothing
+
+
+def retrain(form: ModelForm, options: Options) -> str:
+    """Does it all and returns the comment, which is left in `.digitsum/comment.md` as well.
+
+    Whatever can be refused is refused before a stage runs, and the champion changes last.
+
+    Raises:
+        InputError: naming what is wrong with params, remotes or data, or what failed.
+    """
+    if switched_off():
+        raise InputError(f"{SWITCH}: is off, but retraining records what it makes; unset it")
+    COMMENT.unlink(missing_ok=True)
+    if not options.local:
+        pipeline.require_remote()
+    with opened():
+        pass  # a store that cannot be used is told of now
+    overrides.apply(options.changes)
+    params = read_params()
+    prepare("cpu", params[EvaluateParams].threads, "evaluate.threads")
+    before = base.base_result(base.base_commit())
+    if not options.local:
+        print("retrain: pulling from the DVC remote", flush=True)
+        pipeline.pull()
+    seen = look_at_new_data(params[IngestParams], params[StripParams])
+    known = pipeline.known_outcomes(MODEL.as_posix())
+    stages = pipeline.repro(options.force, options.local)
+    after = in_workspace()
+    if after is None:
+        raise InputError("dvc.lock: holds no whole result after dvc repro; a stage of dvc.yaml must have been left out")
+    if not options.local:
+        print("retrain: pushing to the DVC remote", flush=True)
+        pipeline.push()
+    row = tracking.sync(form).row
+    if row is None:
+        raise InputError("MLflow: somebody deleted the row of this result; restore it there, and retrain once more")
+    with opened() as (client, experiment):
+        verdict, ending = judged(client, experiment, row.info.run_id, params, may_promote(options.local))
+        link = link_of_row(client.tracking_uri, experiment, row.info.run_id)
+    model = model_sentence(known, after, stages)
+    text = render(story(before, after, stages, verdict, ending, seen, model, link, options))
+    write_text(COMMENT, text)
+    return text
+
+
+def judged(client: Any, experiment: str, run: str, params: Params, hindrance: str | None) -> tuple[str, str]:
+    """The gate's verdict, and in a word or two what came of it; with a `hindrance` to promotion, nothing changes."""
+    dry_run = hindrance is not None
+    batch_size = params[EvaluateParams].batch_size
+    try:
+        decision = promote(client, experiment, run, params[GateParams], batch_size, dry_run)
+    except InputError as error:
+        return f"The gate cannot judge: {error}.", "not judged"
+    if dry_run:
+        return f"{decision.text} Nothing was promoted: {hindrance}.", "judged"
+    return decision.text, "promoted" if decision.promoted else "refused"
+
+
+def may_promote(local: bool) -> str | None:
+    """Why nothing may be promoted here; None if it may."""
+    if local:
+        return "no remote was used"
+    if base.branch() != base.MAIN:
+        return f"only the branch {base.MAIN} promotes"
+    if os.environ.get("CI") and embedded_store(tracking_uri()):
+        return "the MLflow store is a file that goes with this runner; MLFLOW_TRACKING_URI names one that stays"
+    return None
+
+
+def look_at_new_data(ingest: IngestParams, strip: StripParams) -> drift.Drift | None:
+    """How the champion, or the last model where there is none, does on strips that are new in data/external."""
+    if ingest.source != "npy" or not (TRAIN / "sums.npy").exists():
+        return None
+    found = drift.new_strips(EXTERNAL, RAW, strip.digits, strip.height, strip.width)
+    if found is None:
+        return None
+    files, strips = found
+    with opened() as (client, experiment):
+        champion = Registry(client).holder(CHAMPION)
+        if champion is not None:
+            model = Candidate(client, Rows(client, experiment), client.get_run(champion.run_id)).model()
+            judge = f"the champion (version {champion.version})"
+        elif MODEL.exists():
+            model, judge = SumModel.read(MODEL), "the last model"
+        else:
+            return None
+    return drift.look(files, Strips.read(TRAIN), strips, model, judge)
+
+
+def model_sentence(known: list[dict[str, Any]], after: Result, stages: list[pipeline.Outcome]) -> str:
+    """What there is to say of the model's checksum, against earlier trainings with the same inputs."""
+    (train,) = (essence for essence in after.stages.values() if MODEL.as_posix() in essence["outs"])
+    md5 = train["outs"][MODEL.as_posix()]
+    inputs = {name: train[name] for name in ("cmd", "params", "deps")}
+    earlier = [entry["outs"][MODEL.as_posix()] for entry in known if {name: entry[name] for name in inputs} == inputs]
+    ran = any(outcome.manner == "run" and outcome.stage == "train" for outcome in stages)
+    said = f"The model has the MD5 {md5}"
+    if not ran:
+        return f"{said}; it was not trained again."
+    if not earlier:
+        return f"{said}; nothing was trained from this code, data and params before."
+    others = sorted(set(earlier) - {md5})
+    if others:
+        return f"{said}, but the same code, data and params gave {', '.join(others[:3])} before: on another machine?"
+    return f"{said}: trained again from the same code, data and params, it is the same, byte for byte."
+
+
+def story(
+    before: Result | None,
+    after: Result,
+    stages: list[pipeline.Outcome],
+    verdict: str,
+    ending: str,
+    seen: drift.Drift | None,
+    model: str,
+    link: Markup,
+    options: Options,
+) -> Story:
+    pair = base.paired(before, after) if before else None
+    ran = [outcome.stage for outcome in stages if outcome.manner == "run"]
+    accuracy = after.metrics.get("accuracy")
+    title = f"{accuracy:.2%} of the test sums right" if accuracy is not None else "Retrained"
+    title += f", {ending}; ran {', '.join(ran)}" if ran else f", {ending}; nothing had to run"
+    return Story(
+        title=title,
+        base=f"{base.MAIN} at {before.commit[:10]}" if before else base.MAIN,
+        metrics=after.metrics,
+        intervals=intervals(after.metrics),
+        metrics_before=before.metrics if before else {},
+        comparison=base.comparison(pair),
+        verdict=verdict,
+        params=base.changed_params(before, load_yaml(Path(PARAMS).read_text())),
+        stages=stages,
+        pairs=base.moved_pairs(pair),
+        drift=seen,
+        model=model,
+        links={"MLflow": link} | ci_links(),
+        commands=commands(after.commit, options),
+    )
+
+
+def intervals(metrics: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Of every figure that has one."""
+    found = {}
+    if FIGURES.exists():
+        table, columns = pd.read_csv(FIGURES), ["figure", "low", "high"]
+        found = {str(name): (float(low), float(high)) for name, low, high in table[columns].to_numpy()}
+    for name in metrics:
+        if f"{name}_low" in metrics:
+            found[name] = metrics[f"{name}_low"], metrics[f"{name}_high"]
+    return found
+
+
+def link_of_row(uri: str, experiment: str, run: str) -> Markup:
+    if not uri.startswith(("http://", "https://")):
+        return Markup("run <code>") + escaped(run) + Markup("</code> of the store on the machine that trained")
+    parts = urlsplit(uri)
+    place = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))  # no password
+    return Markup(f"[run {run[:8]}](<{quote(place, safe=':/')}/#/experiments/{experiment}/runs/{run}>)")
+
+
+def ci_links() -> dict[str, Markup]:
+    """To the reports, where GitHub or GitLab tells of them."""
+    if run := os.environ.get("GITHUB_RUN_ID"):
+        place = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}/actions/runs/{run}"
+        return {"Report": Markup(f"[report.html and all tables](<{quote(place, safe=':/')}#artifacts>)")}
+    if job := os.environ.get("CI_JOB_URL"):
+        return {"Report": Markup(f"[report.html and all tables](<{quote(job, safe=':/')}/artifacts/browse>)")}
+    return {}
+
+
+def commands(commit: str, options: Options) -> list[str]:
+    """Of what is checked before: a commit, and overrides without anything that a shell would act upon."""
+    again = " ".join(["make retrain", *([f"SET='{options.changes}'"] if options.changes.split() else [])])
+    pull = "dvc pull --run-cache --allow-missing  # where the remote may be read; else all is made again"
+    lines = ["git fetch origin", f"git checkout {commit}", pull, f"{again} LOCAL=1", "xdg-open reports/report.html"]
+    return [Markup(line) for line in lines]

@@ -1,0 +1,120 @@
+"""The gate: a challenger passes if it is better beyond chance, and nowhere too bad."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given as examples
+from hypothesis import strategies as st
+
+from digitsum.analysis.gate import in_tails, judge
+from digitsum.analysis.params import GateParams
+from digitsum.analysis.predictions import NUMBERS
+from digitsum.errors import InputError
+
+GATE = GateParams(
+    min_strips=100,
+    alpha=0.05,
+    min_improvement=0.01,
+    max_calibration_error=0.2,
+    min_macro_recall=0.5,
+    tail=0.05,
+    min_tail_accuracy=0.5,
+    max_latency=100.0,
+    max_broken_slices=0,
+)
+STRIPS = 400
+
+
+def table(right: np.ndarray) -> pd.DataFrame:
+    """Predictions of strips with the sums 0 to 9 in turn, of which these are right; rightly sure of itself."""
+    sums = np.arange(len(right)) % 10
+    predicted = np.where(right, sums, (sums + 1) % 10)
+    columns = {"sum": sums, "predicted": predicted, "probability": np.full(len(right), max(right.mean(), 0.01))}
+    unknown = dict.fromkeys(NUMBERS, "")
+    return pd.DataFrame(columns | unknown)
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    images = np.zeros((STRIPS, 40, 56), np.uint8)
+    images[:, 10:20, 20:30] = 255
+    return images
+
+
+def share(rng: np.random.Generator, accuracy: float) -> np.ndarray:
+    right = np.zeros(STRIPS, bool)
+    right[: round(accuracy * STRIPS)] = True
+    return rng.permutation(right)
+
+
+def failed(verdict: object) -> list[str]:
+    return [check.name for check in verdict.checks if not check.holds]
+
+
+def test_better_passes_and_worse_does_not(rng: np.random.Generator, images: np.ndarray) -> None:
+    good, bad = table(share(rng, 0.95)), table(share(rng, 0.8))
+    assert judge(good, bad, images, 1, 5.0, GATE).passes
+    verdict = judge(bad, good, images, 1, 5.0, GATE)
+    assert not verdict.passes
+    assert {"improvement", "McNemar exact p"} <= set(failed(verdict))
+    assert "fails on improvement -15.00 points (at least +1.00)" in str(verdict)
+
+
+def test_the_same_twice_is_no_improvement(rng: np.random.Generator, images: np.ndarray) -> None:
+    same = table(share(rng, 0.9))
+    assert failed(judge(same, same, images, 1, 5.0, GATE)) == ["improvement", "McNemar exact p"]
+
+
+def test_what_may_be_chance_does_not_pass(rng: np.random.Generator, images: np.ndarray) -> None:
+    before = share(rng, 0.9)
+    after = before.copy()
+    after[np.flatnonzero(~before)[:5]] = True  # of five coins, all show heads once in 16 times, either way
+    assert failed(judge(table(after), table(before), images, 1, 5.0, GATE)) == ["McNemar exact p"]
+    after[np.flatnonzero(~before)[:6]] = True  # of six, once in 32 times
+    assert judge(table(after), table(before), images, 1, 5.0, GATE).passes
+
+
+def test_one_broken_slice_is_enough(images: np.ndarray) -> None:
+    sums = np.arange(STRIPS) % 10
+    before = np.where(sums == 9, True, sums > 2)
+    after = sums != 9
+    gate = GATE.model_copy(update={"min_tail_accuracy": 0.0})
+    verdict = judge(table(after), table(before), images, 1, 5.0, gate)
+    assert failed(verdict) == ["newly broken slices"]
+    assert "significantly better on sum" in str(verdict)
+    assert judge(table(after), table(before), images, 1, 5.0, gate.model_copy(update={"max_broken_slices": 9})).passes
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"max_calibration_error": 1e-9}, "calibration error"),
+        ({"min_macro_recall": 0.99}, "macro recall"),
+        ({"min_tail_accuracy": 1.0}, "accuracy on tail sums"),
+        ({"max_latency": 1.0}, "latency of one strip"),
+    ],
+)
+def test_each_floor_alone_holds_back_a_first_model(
+    rng: np.random.Generator, images: np.ndarray, change: dict, name: str
+) -> None:
+    model = table(share(rng, 0.9))
+    assert judge(model, None, images, 1, 5.0, GATE).passes
+    assert failed(judge(model, None, images, 1, 5.0, GATE.model_copy(update=change))) == [name]
+
+
+def test_too_few_strips_decide_nothing(images: np.ndarray) -> None:
+    few = table(np.ones(99, bool))
+    with pytest.raises(InputError, match="99 test strips are too few to decide"):
+        judge(few, few, images[:99], 1, 5.0, GATE)
+
+
+@examples(st.lists(st.integers(0, 36), min_size=1, max_size=200), st.floats(0.01, 0.49))
+def test_tails_are_whole_sums_and_at_least_the_share_at_each_end(sums: list[int], share: float) -> None:
+    values = np.array(sums)
+    tails = in_tails(values, share)
+    inside = values[~tails]
+    for end in (values[tails] <= np.median(values), values[tails] >= np.median(values)):
+        assert end.sum() >= share * len(values) - 1e-9
+    if len(inside):
+        assert not np.isin(values[tails], inside).any()
+        assert not ((values[tails] > inside.min()) & (values[tails] < inside.max())).any()

@@ -1,0 +1,304 @@
+"""Retraining from a commit to the champion, without GitHub: a bare origin, a DVC remote, and MLflow's own server."""
+
+import hashlib
+import html
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, change
+from mlflow import MlflowClient
+from servers import free_port, mlflow_server, s3_objects, s3_server
+from shell import call, start
+from test_tracking import ON, digitsum
+
+from digitsum.errors import InputError
+from digitsum.retraining import overrides
+
+ONE_DIGIT = {  # learned within seconds
+    "strip": {"digits": 1, "width": 56},
+    "preprocess": {"train_strips": 800, "val_strips": 100, "test_strips": 400, "first_left": [0, 28]},
+    "train": {"epochs": 1},
+    "gate": {"min_strips": 300, "max_calibration_error": 0.9, "min_macro_recall": 0.05, "min_tail_accuracy": 0.01},
+}
+BRING_BACK = str(ROOT / ".ci" / "bring-back")
+
+
+@pytest.fixture
+def shop(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of a bare origin, with a folder as its DVC remote; it has params and no result."""
+    place = tmp_path_factory.mktemp("shop")
+    (place / "remote").mkdir()
+    for section, values in ONE_DIGIT.items():
+        change(repository, section, **values)
+    for part in ("data", "models", "reports"):  # as DVC writes them
+        (repository / part).mkdir(exist_ok=True)
+        (repository / part / ".gitignore").touch()
+    (repository / ".ci").mkdir()
+    (repository / ".ci" / "bring-back").write_bytes((ROOT / ".ci" / "bring-back").read_bytes())
+    (repository / ".ci" / "bring-back").chmod(0o755)
+    call("dvc", "remote", "add", "-q", "-d", "shared", str(place / "remote"))
+    call("git", "branch", "-qM", "main")
+    call("git", "init", "-q", "--bare", "-b", "main", str(place / "origin.git"))
+    call("git", "remote", "add", "origin", str(place / "origin.git"))
+    commit("params")
+    return place
+
+
+def commit(message: str) -> None:
+    call("git", "add", "-A")
+    call("git", "commit", "-qm", message)
+    call("git", "push", "-q", "origin", "HEAD:main")
+    call("git", "fetch", "-q")
+
+
+def clone(shop: Path, name: str) -> Path:
+    call("git", "clone", "-q", str(shop / "origin.git"), str(shop / name))
+    for key, value in (("user.email", "a@example.org"), ("user.name", "A")):
+        call("git", "-C", str(shop / name), "config", key, value)
+    return shop / name
+
+
+def became(comment: str) -> dict[str, str]:
+    """What became of each stage, by the comment."""
+    rows = [line.split(" | ") for line in comment.splitlines() if line.startswith("| <code>") and line.endswith(" s |")]
+    return {row[0].removeprefix("| <code>").removesuffix("</code>"): row[1].split()[0].strip(",") for row in rows}
+
+
+def aliases(client: MlflowClient) -> dict[str, int]:
+    return {name: int(version) for name, version in client.get_registered_model("digitsum").aliases.items()}
+
+
+def model_md5() -> str:
+    return hashlib.md5(Path("models/model.safetensors").read_bytes()).hexdigest()
+
+
+def test_from_commit_to_champion(shop: Path) -> None:  # noqa: PLR0915 (one story)
+    skipped = dict.fromkeys(("ingest", "preprocess", "train", "evaluate", "confusion"), "skipped")
+    with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as (uri, _):
+        there = {"MLFLOW_TRACKING_URI": uri}
+        client = MlflowClient(uri)
+
+        said = digitsum("retrain", **there)
+        assert set(became(said).values()) == {"ran"}
+        assert "becomes the first champion" in said
+        assert aliases(client) == {"champion": 1}
+        assert "bring-back: pushed to main" in call(".ci/bring-back")
+
+        call("git", "fetch", "-q")
+        said = digitsum("retrain", **there)
+        assert became(said) == skipped
+        assert "is the champion already" in said
+        assert call(".ci/bring-back") == "bring-back: nothing changed\n"
+        first = model_md5()
+        said = digitsum("retrain", "--force", **there)
+        assert set(became(said).values()) == {"ran"}
+        assert "it is the same, byte for byte" in said
+        assert model_md5() == first
+        assert len(client.search_model_versions("name='digitsum'")) == 1
+
+        change(Path(), "train", epochs=3)
+        commit("better")
+        said = digitsum("retrain", **there)
+        assert became(said) == skipped | dict.fromkeys(("train", "evaluate", "confusion"), "ran")
+        assert "becomes champion in place of version 1" in said
+        assert "| <code>train.epochs</code> | <code>1</code> | <code>3</code> |" in said
+        assert "on the same 400 test strips" in said
+        assert f"{uri}/#/experiments/" in said
+        assert aliases(client) == {"champion": 2}
+        version = client.get_model_version("digitsum", "2")
+        assert version.tags["digitsum.verdict"] == "passes"
+        assert version.tags["digitsum.replaced"] == "1"
+        assert version.description in html.unescape(said)
+        (verdict,) = (item.path for item in client.list_artifacts(version.run_id, "verdicts"))
+        assert verdict == "verdicts/version-2-against-1.json"
+        call(".ci/bring-back")
+
+        change(Path(), "confusion", examples=3)
+        commit("confusion alone")
+        said = digitsum("retrain", **there)
+        assert became(said) == skipped | {"confusion": "ran"}
+        assert aliases(client) == {"champion": 2}
+        call(".ci/bring-back")
+
+        os.chdir(clone(shop, "elsewhere"))  # with an empty cache
+        said = digitsum("retrain", **there)
+        assert became(said) == skipped
+        assert call(".ci/bring-back") == "bring-back: nothing changed\n"
+        Path("dvc.lock").unlink()  # as if nobody had brought it back
+        said = digitsum("retrain", **there)
+        assert set(became(said).values()) == {"restored"}
+        assert aliases(client) == {"champion": 2}
+        call("git", "checkout", "-q", ".")
+
+        change(Path(), "train", epochs=1)
+        change(Path(), "preprocess", seed=2)  # other test strips as well, so that the champion is judged again
+        commit("worse")
+        said = digitsum("retrain", **there)
+        assert "does not become champion in place of version 2. On the same 400 test strips" in said
+        assert "so there is no paired test" in said, "what main has was judged on other strips"
+        assert aliases(client) == {"champion": 2, "challenger": 3}
+        worse = client.get_model_version("digitsum", "3")
+        assert worse.tags["digitsum.verdict"] == "refused"
+        said = digitsum("promote", worse.run_id, "--dry-run", code=3, **there)
+        assert "would not become champion" in said
+        call(".ci/bring-back")
+
+        assert "version 1 " in digitsum("rollback", **there)
+        assert aliases(client) == {"champion": 1, "challenger": 3}
+        said = digitsum("promote", version.run_id, code=1, **there)
+        assert "was champion and rolled back" in said
+        assert digitsum("rollback", code=1, **there).startswith("error: models:/digitsum/1: replaced no other")
+        digitsum("promote", version.run_id, "--anew", **there)
+        assert aliases(client) == {"champion": 2, "challenger": 3}
+
+
+def test_two_pushes_at_once(shop: Path) -> None:
+    with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as (uri, _):
+        MlflowClient(uri).create_experiment("digitsum")  # which races where there is none
+        there = ON | {"MLFLOW_TRACKING_URI": uri}
+        processes: list[subprocess.Popen[str]] = []
+        for seed in (11, 12):
+            os.chdir(clone(shop, f"runner-{seed}"))
+            change(Path(), "train", seed=seed)
+            call("git", "commit", "-qam", f"seed {seed}")
+            processes.append(start("python", "-m", "digitsum", "retrain", **there))
+        for process in processes:
+            said, _ = process.communicate(timeout=600)
+            assert process.returncode == 0, said
+        said = [
+            call("git", "-C", str(shop / f"runner-{seed}"), "push", "-q", "origin", "main", code=code)
+            for seed, code in ((11, 0), (12, 1))
+        ]
+        assert "rejected" in said[1]
+        for seed, outcome in ((11, "pushed to main"), (12, "has moved on")):
+            assert outcome in call(str(shop / f"runner-{seed}" / ".ci" / "bring-back"))
+
+        client = MlflowClient(uri)
+        versions = client.search_model_versions("name='digitsum'")
+        assert len({version.source for version in versions}) == len(versions) == 2
+        assert aliases(client).keys() <= {"champion", "challenger"}
+        assert aliases(client)["champion"] in {int(version.version) for version in versions}
+    for file in (shop / "remote" / "files" / "md5").rglob("*"):
+        if file.is_file():
+            assert hashlib.md5(file.read_bytes()).hexdigest() == file.parent.name + file.name.removesuffix(".dir")
+    os.chdir(clone(shop, "after"))
+    call("dvc", "pull", "-q")
+    assert "Data and pipelines are up to date" in call("dvc", "status")
+
+
+def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generator) -> None:
+    def strips(first: int, count: int, brightness: int) -> None:
+        sums = rng.integers(first, 10, count)
+        images = np.zeros((count, 40, 56), np.uint8)
+        for image, digit in zip(images, sums, strict=True):
+            left = rng.integers(2, 40)
+            image[4 : 8 + 3 * digit, left : left + 10] = brightness - rng.integers(40)  # as long as the digit is large
+        number = len(list(Path("data/external").glob("data*.npy")))
+        np.save(f"data/external/data{number}.npy", images)
+        np.save(f"data/external/lab{number}.npy", sums.astype(np.uint8))
+        call("dvc", "add", "-q", f"data/external/data{number}.npy", f"data/external/lab{number}.npy")
+        commit("data")
+
+    change(Path(), "ingest", source="npy")
+    change(Path(), "gate", min_strips=20, min_macro_recall=0.0, min_tail_accuracy=0.0)
+    strips(0, 400, 200)
+    assert "New data" not in digitsum("retrain")
+    call(".ci/bring-back")
+    strips(5, 200, 100)
+    said = digitsum("retrain")
+    assert became(said)["ingest"] == "ran"
+    assert "**New data**: 2 files (<code>data1.npy</code>, <code>lab1.npy</code>)" in said
+    assert "Before retraining, the champion (version 1) had " in said
+    (row,) = (line.split(" | ") for line in said.splitlines() if line.startswith("| mean sum"))
+    assert float(row[1]) + 1 < float(row[2].removesuffix(" |"))
+    assert "New data" not in digitsum("retrain"), "it is known by now"
+    call(".ci/bring-back")
+    os.chdir(clone(shop, "elsewhere"))
+    assert set(became(digitsum("retrain")).values()) == {"skipped"}, "data pointers bring all of it"
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ("train.epoch=3", "no param train.epoch in params.yaml"),
+        ("train=3", "not of the form section.key=value"),
+        ("train.augment=3", "no param train.augment in params.yaml"),
+        ("train.epochs=$(touch broken)", "not of the form section.key=value"),
+        ("train.epochs=3;touch", "not of the form section.key=value"),
+        ("train.epochs=`id`", "not of the form section.key=value"),
+        ("train.epochs=0", "`train.epochs` is 0; input should be greater than or equal to 1"),
+        ("model.head=boxes", "`model.head` is 'boxes'"),
+    ],
+)
+def test_overrides_that_do_not_hold_change_nothing(project: Path, words: str, fault: str) -> None:
+    before = Path("params.yaml").read_bytes()
+    names = {path.name for path in project.iterdir()}
+    with pytest.raises(InputError, match=re.escape(fault)) as raised:
+        overrides.apply(f"train.seed=7 {words}")
+    assert str(raised.value).startswith("override")
+    assert "\n" not in str(raised.value)
+    assert Path("params.yaml").read_bytes() == before
+    assert {path.name for path in project.iterdir()} == names
+
+
+@pytest.mark.usefixtures("project")
+def test_overrides_change_what_they_name_and_keep_the_rest() -> None:
+    text = (ROOT / "params.yaml").read_text()
+    Path("params.yaml").write_text(text)
+    overrides.apply(
+        "train.epochs=4 model.shifts=[-1,1] train.augment.rotate=2.5 model.init_from=data/initial/a.safetensors"
+    )
+    changed = [line for line in Path("params.yaml").read_text().splitlines() if line not in text.splitlines()]
+    assert [line.split("#")[0].strip() for line in changed] == [
+        "init_from: data/initial/a.safetensors",
+        "shifts: [-1, 1]",
+        "epochs: 4",
+        "rotate: 2.5",
+    ]
+    assert Path("params.yaml").read_text().count("#") == text.count("#")
+
+
+def test_remotes_and_stores_that_cannot_be_used(shop: Path) -> None:
+    (shop / "remote").rmdir()
+    said = digitsum("retrain", code=1)
+    assert (
+        said
+        == f"error: {shop / 'remote'}: the folder of the DVC remote shared is not there; mount it, or mkdir -p it\n"
+    )
+    call("dvc", "remote", "add", "-q", "-f", "-d", "shared", f"http://127.0.0.1:{free_port()}/nothing")
+    said = digitsum("retrain", code=1)
+    assert said.startswith("error: http://127.0.0.1:")
+    assert "the DVC remote shared cannot be used (" in said
+    assert said.count("\n") == 1
+    (shop / "remote").mkdir()
+    call("dvc", "remote", "add", "-q", "-f", "-d", "shared", str(shop / "remote"))
+    said = digitsum("retrain", code=1, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert said.startswith("error: http://127.0.0.1:9: the MLflow store cannot be used (")
+    assert not Path("dvc.lock").exists()
+    call("dvc", "remote", "remove", "-q", "shared")
+    assert digitsum("retrain", code=1).startswith("error: .dvc/config: no default remote; dvc remote add --default")
+
+
+def test_s3_as_remote(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From docs/ci.md."""
+    with s3_server() as (endpoint, keys):
+        for name, value in keys.items():
+            monkeypatch.setenv(name, value)
+        call("dvc", "remote", "add", "-q", "--default", "--force", "shared", "s3://digitsum/dvc")
+        call("dvc", "remote", "modify", "-q", "shared", "endpointurl", endpoint)
+        commit("S3")
+        assert set(became(digitsum("retrain")).values()) == {"ran"}
+        call(".ci/bring-back")
+        names = s3_objects(endpoint)
+        assert any(name.startswith("dvc/files/md5/") for name in names)
+        assert any(name.startswith("dvc/runs/") for name in names)
+        md5 = model_md5()
+        os.chdir(clone(shop, "elsewhere"))
+        assert set(became(digitsum("retrain")).values()) == {"skipped"}
+        assert model_md5() == md5
+    said = digitsum("retrain", code=1)
+    assert said.startswith("error: s3://digitsum/dvc: the DVC remote shared cannot be used (")
