@@ -50,7 +50,7 @@ class Candidate:
         if not models:
             raise InputError(
                 f"{row.info.run_id}: the row has no model, since {MODEL_FILE} was not at hand when it was made; "
-                "delete it for good (mlflow gc), dvc pull, and python -m digitsum sync"
+                "dvc pull and then python -m digitsum sync add it"
             )
         self.model_id = models[0]
 
