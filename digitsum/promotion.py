@@ -114,7 +114,7 @@ def promote(
 ) -> Decision:
     """Judges a result's model against the champion; `anew` asks for the floors alone.
 
-    Nothing is changed before the verdict is known, and the champion's alias changes last and at once.
+    Nothing is changed before the verdict is known, and then only the alias makes a champion, and it changes at once.
 
     Raises:
         InputError: if there is nothing to judge, or it cannot be judged.

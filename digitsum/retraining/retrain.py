@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,17 +117,28 @@ def look_at_new_data(ingest: IngestParams, strip: StripParams) -> drift.Drift | 
     found = drift.new_strips(EXTERNAL, RAW, strip.digits, strip.height, strip.width)
     if found is None:
         return None
+    judge, model = last_judge()
+    if model is None or (model.data.digits, model.data.height, model.data.width) != (
+        strip.digits,
+        strip.height,
+        strip.width,
+    ):
+        return None
     files, strips = found
-    with opened() as (client, experiment):
-        champion = Registry(client).holder(CHAMPION)
-        if champion is not None:
-            model = Candidate(client, Rows(client, experiment), client.get_run(champion.run_id)).model()
-            judge = f"the champion (version {champion.version})"
-        elif MODEL.exists():
-            model, judge = SumModel.read(MODEL), "the last model"
-        else:
-            return None
     return drift.look(files, Strips.read(TRAIN), strips, model, judge)
+
+
+def last_judge() -> tuple[str, SumModel | None]:
+    """The champion, or where its model is not to be had, the model in the working tree; in words, and itself."""
+    with opened() as (client, experiment), suppress(InputError):
+        if champion := Registry(client).holder(CHAMPION):
+            row = client.get_run(champion.run_id)
+            return f"the champion (version {champion.version})", Candidate(
+                client, Rows(client, experiment), row
+            ).model()
+    with suppress(InputError):  # none, or one that this code cannot read
+        return "the last model", SumModel.read(MODEL)
+    return "", None
 
 
 def model_sentence(known: list[dict[str, Any]], after: Result, stages: list[pipeline.Outcome]) -> str:

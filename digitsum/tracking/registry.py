@@ -68,10 +68,12 @@ class Registry:
         self._client.update_model_version(MODEL, version.version, reason[:LONGEST])
 
     def crown(self, version: Any, replaced: Any | None) -> None:
-        """Makes it the champion; the alias is the last thing to change, and all at once."""
+        """Makes it the champion; all that matters is the alias, which changes at once."""
         if replaced is not None:
             self._client.set_model_version_tag(MODEL, version.version, REPLACED, str(replaced.version))
         self._client.set_registered_model_alias(MODEL, CHAMPION, version.version)
+        if WITHDRAWN in version.tags:
+            self._client.delete_model_version_tag(MODEL, version.version, WITHDRAWN)
         challenger = self.holder(CHALLENGER)
         if challenger is not None and challenger.version == version.version:
             self._client.delete_registered_model_alias(MODEL, CHALLENGER)
