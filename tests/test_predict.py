@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from shell import call
 
+from digitsum.__main__ import main
 from digitsum.errors import InputError
 from digitsum.model.network import SumModel
 from digitsum.model.params import ModelParams
@@ -115,15 +115,23 @@ def test_bad_files_are_named_and_the_rest_is_answered(
     assert [line[7:].startswith(name) for line, name in zip(lines, named, strict=True)] == [True] * len(named)
 
 
-def test_command_line_refuses_in_one_line(tmp_path: Path, file: Path) -> None:
-    here = {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    said = call(sys.executable, "-m", "digitsum", "predict", "x.png", "--model", "no.safetensors", code=1, **here)
-    assert said == "error: no.safetensors: no such file; dvc repro train writes it\n"
-    blocked = tmp_path / "file"
-    blocked.touch()
-    words = ("predict", "x.png", "--model", str(file), "--draw", str(blocked))
-    said = call(sys.executable, "-m", "digitsum", *words, code=1, **here)
-    assert said.splitlines()[-1].startswith(f"error: {blocked}: cannot be made (File exists)")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "no.safetensors"], "error: no.safetensors: no such file; dvc repro train writes it"),
+        (["--draw", "file"], "error: file: cannot be made (File exists); name a folder for the pictures"),
+    ],
+)
+def test_command_line_refuses_in_one_line(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    monkeypatch.setattr(sys, "argv", ["digitsum", "predict", "x.png", "--model", str(file), *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert str(end.value).startswith(said)
+    assert "\n" not in str(end.value)
 
 
 def test_other_widths_and_counts(model: SumModel, strips: np.ndarray) -> None:
