@@ -49,12 +49,19 @@ def predict(
     device: Literal["auto", "cpu", "cuda", "mps"],
     threads: int,
 ) -> int:
+    """With the model in a file; the rest as `answer_all`."""
+    reader = Reader(SumModel.read(model).to(prepare(device, threads, "--device")), count)
+    return answer_all(files, reader, batch_size, form, draw)
+
+
+def answer_all(
+    files: list[str], reader: Reader, batch_size: int, form: Literal["csv", "json"] = "csv", draw: Path | None = None
+) -> int:
     """Writes a row for each image to standard output, and a line to standard error for each that is refused.
 
     Returns:
         How many files or images were refused.
     """
-    reader = Reader(SumModel.read(model).to(prepare(device, threads, "--device")), count)
     write, pictures = ROWS[form](), None if draw is None else Pictures(draw)
     refusals: list[str] = []
 

@@ -198,7 +198,7 @@ def test_every_source_says_how_large_its_digits_are() -> None:
     """Measured on the glyphs themselves."""
     glyphs = sklearn_digits().images[::9] / np.float32(255)
     extents = [fitting._extent(glyph)[2] for glyph in glyphs]
-    strokes = [fitting._stroke(glyph) for glyph in glyphs]
+    strokes = [fitting._stroke(glyph, 28) for glyph in glyphs]
     assert fitting.SCRIPTS["digits"].height == np.median(extents)
     assert fitting.SCRIPTS["digits"].stroke == pytest.approx(np.median(strokes), rel=0.1)
     for source in ("digits", "mnist", "npy"):

@@ -25,6 +25,7 @@ INK = 0.35  # of full contrast; less is not counted when ink is measured
 FINE = 0.6  # of the width of strokes in training; finer ones are thickened to it
 SPECK = 0.02  # of the largest piece of ink; smaller ones are dirt, and may be cut off
 SMALLEST = 6  # pixels: the least height of digits
+MEASURED_HEIGHT = 28  # pixels: digits that are twice as high are measured on every second pixel, and so on
 WORKING_SIDE = 384  # pixels: larger images are reduced until their shorter side is about that
 MARGIN = 8  # pixels left and right of the ink, at least
 WIDEST = 4096  # pixels of a strip: about a hundred digits
@@ -88,7 +89,7 @@ def to_strip(image: UInt8[np.ndarray, "h w"], form: Form) -> Strip:
     ink = ink[rows, columns]
 
     scale = _scale(ink.shape, digit, form)
-    if (thicker := round(FINE * form.script.stroke / scale - _stroke(ink))) > 0:
+    if (thicker := round(FINE * form.script.stroke / scale - _stroke(ink, digit))) > 0:
         ink = ndimage.maximum_filter(ink, 1 + thicker)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
     small = np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BILINEAR))
@@ -158,10 +159,11 @@ def _hull(parts: tuple[slice, ...]) -> slice:
     return slice(min(part.start for part in parts), max(part.stop for part in parts))
 
 
-def _stroke(ink: Float32[np.ndarray, "h w"]) -> float:
-    """The width of strokes: four times the mean distance to the paper, for what is as long as wide; at least one."""
-    mask = np.pad(ink > INK, 1)
-    return max(1.0, 4 * float(ndimage.distance_transform_edt(mask)[mask].mean()) - 2)
+def _stroke(ink: Float32[np.ndarray, "h w"], digit: int) -> float:
+    """The width of strokes, in pixels, where digits are so high: about four times the mean distance to the paper."""
+    step = max(1, digit // MEASURED_HEIGHT)
+    mask = np.pad(ink[::step, ::step] > INK, 1)
+    return step * max(1.0, 4 * float(ndimage.distance_transform_edt(mask)[mask].mean()) - 2)
 
 
 def _scale(shape: tuple[int, int], digit: int, form: Form) -> float:
