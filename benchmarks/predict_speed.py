@@ -1,10 +1,10 @@
 """How fast images are answered: PYTHONPATH=. python benchmarks/predict_speed.py [--threads 2]
 
 With the model of the pipeline's last run and its test strips, in turns, since clocks drift:
-- images/s of `python -m digitsum predict` once its model is loaded, from a .npy file and from PNG files, as a share of
-  those of the bare network, which is given batches of the same size in memory;
-- milliseconds for a single image once the model is loaded, from its bytes to its answer: a strip, and a drawing of 840 x
-  200 pixels that has to be brought to a strip.
+- images/s of `python -m digitsum predict` once its model is loaded, from a .npy file and from PNG files, as a share
+  of those of the bare network, which is given batches of the same size in memory;
+- milliseconds for a single image once the model is loaded, from its bytes to its answer: a strip, and a drawing of
+  840 x 200 pixels that has to be brought to a strip.
 """
 
 import argparse

@@ -23,6 +23,8 @@ from digitsum.model.params import ModelParams
 from digitsum.progress import Progress
 from digitsum.strips.dataset import Description
 
+FEW = 32  # strips whose views are taken at once, which is quicker; more would overflow the caches of a processor
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -108,7 +110,11 @@ class SumModel(nn.Module):
 
     def _view(self, strips: UInt8[Tensor, "n h w"], shifts: Sequence[int]) -> tuple[Tensor, ...]:
         """log P(sum), and as far as the head reads them, digits and centres."""
-        views = [self.features(nn.functional.pad(strips, (shift, -shift))) for shift in shifts]
+        shifted = [nn.functional.pad(strips, (shift, -shift)) for shift in shifts]
+        if len(strips) <= FEW:
+            views = list(self.features(torch.cat(shifted)).split(len(strips)))
+        else:
+            views = [self.features(view) for view in shifted]
         each = torch.stack([self.head(view).log_softmax(-1) for view in views])
         mean = each.logsumexp(0) - math.log(len(shifts))
         readings = [reading for view in views if (reading := self.head.read(view)) is not None]
