@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 unexport VIRTUAL_ENV CONDA_PREFIX
 PORT ?= 5000
 
-.PHONY: run retrain test check format env lock ui clean
+.PHONY: run retrain test check format env lock ui demo clean
 
 run: .venv/ready ## reproduce the pipeline and say what came out
 	@dvc repro
@@ -39,6 +39,10 @@ format: .venv/ready ## what check would complain about and a tool can mend
 ui: .venv/ready ## the MLflow pages, at the comparison of the newest results
 	@python -m digitsum sync || true
 	@python -m digitsum ui --port $(PORT)
+
+demo: PORT = 7860
+demo: .venv/ready ## a page on which to draw or drop an image and see it read
+	@python -m digitsum demo --port $(PORT)
 
 env: .venv/ready ## the environment alone
 

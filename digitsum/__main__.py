@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from digitsum.errors import InputError
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from digitsum.tracking.models import ModelForm
 
 METRICS = Path("reports/metrics.json")
+MODEL = "models/model.safetensors"
 
 
 def summary() -> None:
@@ -57,7 +58,7 @@ def model_form() -> "ModelForm":
     from digitsum.tracking.models import ModelForm
 
     code = Path(__file__).parent
-    return ModelForm("models/model.safetensors", "digitsum.model.served", code, served.NEEDS, served.schema)
+    return ModelForm(MODEL, "digitsum.model.served", code, served.NEEDS, served.schema)
 
 
 def trace(what: str | None, data: str | None) -> None:
@@ -153,6 +154,45 @@ def ui(port: int) -> None:
     serve(port)
 
 
+def predict(model: str, **words: Any) -> None:
+    """Reads images (PNG, JPEG, npy): the sum, how sure that is, the digits and where they are."""
+    from digitsum.predict import predict as answer
+
+    if answer(model=model_file(model), **words):
+        sys.exit(1)
+
+
+def demo(model: str, port: int) -> None:
+    """Serves a page on which to draw or drop an image, on this machine only."""
+    from digitsum.demo import serve
+
+    serve(model_file(model), port)
+
+
+def positive(said: str) -> int:
+    if not said.isdecimal() or int(said) == 0:
+        raise argparse.ArgumentTypeError(f"{said} is no number above 0")
+    return int(said)
+
+
+def digits(said: str) -> int | Literal["auto"]:
+    return "auto" if said == "auto" else positive(said)
+
+
+def model_file(what: str) -> Path:
+    """The file itself, or that of a result in MLflow."""
+    if Path(what).exists() or what.endswith(".safetensors"):
+        return Path(what)
+    from digitsum.tracking.lineage import find_row
+    from digitsum.tracking.models import fetch
+    from digitsum.tracking.rows import Rows
+    from digitsum.tracking.store import opened
+
+    with opened() as (client, experiment):
+        rows = Rows(client, experiment)
+        return fetch(client, rows.models_of(find_row(rows, client, what)), MODEL, what)
+
+
 COMMANDS = {
     "summary": summary,
     "sync": sync,
@@ -163,6 +203,8 @@ COMMANDS = {
     "promote": promote,
     "rollback": rollback,
     "ui": ui,
+    "predict": predict,
+    "demo": demo,
 }
 REFUSED = 3  # the exit code of a gate that holds; of errors it is 1
 CHANGES = "of params, such as 'train.epochs=4 train.seed=2'"
@@ -198,6 +240,17 @@ def main() -> None:
     parsers["promote"].add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
     parsers["promote"].add_argument("--anew", action="store_true", help="by the floors alone, without the champion")
     parsers["ui"].add_argument("--port", type=port, default=5000)
+    for name in ("predict", "demo"):
+        parsers[name].add_argument("--model", default=MODEL, metavar="RESULT", help=f"{RESULT}; default {MODEL}")
+    parsers["demo"].add_argument("--port", type=port, default=7860)
+    given = parsers["predict"].add_argument
+    given("files", nargs="+", metavar="FILE", help="PNG, JPEG or npy, of one image or many; - for standard input")
+    given("--count", type=digits, metavar="K|auto", help="digits on an image, as in training unless given")
+    given("--format", dest="form", choices=["csv", "json"], default="csv", help="json: a line for each image")
+    given("--draw", type=Path, metavar="FOLDER", help="for pictures with the reading drawn in")
+    given("--batch-size", type=positive, default=250, help="images read at once")
+    given("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    given("--threads", type=positive, default=2, help="of the CPU")
     words = vars(parser.parse_args())
     try:
         COMMANDS[words.pop("command")](**words)  # type: ignore[operator]

@@ -1,10 +1,8 @@
 """Brings a challenger and the champion before the gate, and puts into the registry what it says."""
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from digitsum.files import read_array
 from digitsum.model.network import SumModel
 from digitsum.strips.dataset import Strips
 from digitsum.tracking.lineage import find_row
+from digitsum.tracking.models import fetch
 from digitsum.tracking.others import of_row
 from digitsum.tracking.outbox import alone
 from digitsum.tracking.registry import CHAMPION, MODEL, WITHDRAWN, Registry
@@ -85,7 +84,6 @@ class Candidate:
         Raises:
             InputError: if it is in neither.
         """
-        from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
         try:
@@ -93,12 +91,7 @@ class Candidate:
                 return SumModel.read(file)
         except InputError as missing:
             try:
-                with tempfile.TemporaryDirectory() as folder:
-                    got = download_artifacts(
-                        f"models:/{self.model_id}/data", dst_path=folder, tracking_uri=self.client.tracking_uri
-                    )
-                    (file,) = Path(got).rglob("*.safetensors")
-                    return SumModel.read(file)
+                return SumModel.read(fetch(self.client, [self.model_id], MODEL_FILE, self.name))
             except (MlflowException, OSError, ValueError):
                 raise InputError(f"models:/{self.model_id}: the model of {self.name} is gone: {missing}") from missing
 

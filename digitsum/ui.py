@@ -31,7 +31,7 @@ def serve(port: int) -> None:
     if is_server:
         print(f"results   {shown(uri)}\ncompare   {page}")
         return
-    _require_free(port)
+    require_free(port, "make ui")
     here = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # a dozen processes that only generative AI needs
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
@@ -65,13 +65,17 @@ def comparison(address: str, rows: Rows) -> str:
     return f"{address}/#/compare-runs?runs={runs}&experiments={experiments}"
 
 
-def _require_free(port: int) -> None:
+def require_free(port: int, command: str) -> None:
+    """
+    Raises:
+        InputError: if the port is taken.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise InputError(f"port {port} is taken; make ui PORT={port + 1}") from error
+            raise InputError(f"port {port} is taken; {command} PORT={port + 1}") from error
 
 
 def _answers(address: str, process: "subprocess.Popen[bytes]") -> bool:

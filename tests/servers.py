@@ -38,6 +38,27 @@ def mlflow_server(backend: str, artifacts: object, **environment: str) -> Iterat
             _Group(process).send_signal(signal.SIGKILL)
 
 
+@contextmanager
+def model_server(model: str, tracking_uri: str) -> Iterator[str]:
+    """Where `mlflow models serve` answers."""
+    port = free_port()
+    words = ["mlflow", "models", "serve", "-m", model, "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
+    here = os.environ | {
+        "MLFLOW_TRACKING_URI": tracking_uri,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        [sys.executable, "-m", *words], env=here, stdout=quiet, stderr=quiet, start_new_session=True
+    ) as process:
+        try:
+            wait(f"http://127.0.0.1:{port}/ping", process)
+            yield f"http://127.0.0.1:{port}/invocations"
+        finally:
+            _Group(process).send_signal(signal.SIGKILL)
+
+
 class _Group:
     """A server and its workers, which signals reach together."""
 

@@ -22,6 +22,8 @@ from digitsum.model.params import ModelParams
 from digitsum.progress import Progress
 from digitsum.strips.dataset import Description
 
+FEW = 32  # strips whose views are taken at once, which is quicker; more would overflow the caches of a processor
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -105,7 +107,7 @@ class SumModel(nn.Module):
         shifts = self.params.shifts if shifts is None else shifts
         parts: list[tuple[Tensor, ...]] = []
         with Progress("predict", len(strips), "strips") as progress:
-            for start in range(0, len(strips), batch_size):
+            for start in range(0, max(len(strips), 1), batch_size):  # of no strips, none
                 part = slice(start, start + batch_size)
                 batch = torch.from_numpy(strips[part].copy()).to(device)
                 wanted = None if sums is None else torch.from_numpy(sums[part].astype(np.int64)).to(device)
@@ -118,7 +120,11 @@ class SumModel(nn.Module):
         self, strips: UInt8[Tensor, "n h w"], shifts: Sequence[int], sums: Int64[Tensor, " n"] | None
     ) -> tuple[Tensor, ...]:
         """log P(sum), and as far as the head reads them, digits and centres."""
-        views = [self.features(nn.functional.pad(strips, (shift, -shift))) for shift in shifts]
+        shifted = [nn.functional.pad(strips, (shift, -shift)) for shift in shifts]
+        if len(strips) <= FEW:
+            views = list(self.features(torch.cat(shifted)).unflatten(0, (len(shifts), len(strips))).unbind())
+        else:
+            views = [self.features(view) for view in shifted]
         each = torch.stack([self.head(view).log_softmax(-1) for view in views])
         mean = (each.logsumexp(0) / self.temperature).log_softmax(-1)
         readings = [reading for view in views if (reading := self.head.read(view, sums)) is not None]

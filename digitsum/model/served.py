@@ -36,8 +36,16 @@ class Served:
     def predict(self, strips: np.ndarray, _params: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
         """
         Raises:
-            ValueError: if the strips have another size than the model's.
+            MlflowException: if a strip is black, as it is where floats were sent, which MLflow cuts to integers.
         """
+        black = np.flatnonzero(strips.reshape(len(strips), -1).max(axis=1) <= 1)
+        if len(black):
+            from mlflow.exceptions import MlflowException
+
+            raise MlflowException.invalid_parameter_value(
+                f"Nothing to read on {len(black)} of {len(strips)} strips, the first being {black[0]}: all black. "
+                "Pixels are whole numbers, 0 for paper to 255 for ink."
+            )
         said = self.model.predict(np.ascontiguousarray(strips, dtype=np.uint8))
         sums = said.log_probability.argmax(axis=1)
         probability = np.exp(said.log_probability[np.arange(len(sums)), sums]).astype(np.float32)

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from digitsum.errors import InputError
 from digitsum.tracking.results import Result
 from digitsum.tracking.storage import find
 
@@ -72,3 +73,22 @@ def _save(folder: Path, file: Path, form: ModelForm, model_id: str) -> None:
             signature=ModelSignature(inputs, outputs),
             pip_requirements=[f"{name}=={version(name)}" for name in form.needs],
         )
+
+
+def fetch(client: Any, models: list[str], path: str, what: str) -> Path:
+    """The file that a logged model was made of: where it lies, or a copy of it where the store is elsewhere.
+
+    Args:
+        models: ids of those that `what` has.
+        path: of the file among the outs of the pipeline.
+
+    Raises:
+        InputError: if there is none.
+    """
+    import mlflow.artifacts
+
+    if not models:
+        raise InputError(f"{what}: has no model in MLflow; dvc repro train, then python -m digitsum sync")
+    location = client.get_logged_model(models[0]).artifact_location
+    file = f"{location.rstrip('/')}/data/{Path(path).name}"
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=file, tracking_uri=client.tracking_uri))

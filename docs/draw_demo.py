@@ -1,0 +1,32 @@
+"""Draws docs/demo.png with the model and the data of the last run: PYTHONPATH=.:tests python docs/draw_demo.py"""
+
+from pathlib import Path
+from threading import Thread
+
+import uvicorn
+from browser import page
+from servers import free_port
+
+from digitsum.demo import application
+from digitsum.model.network import SumModel
+
+
+def main() -> None:
+    app, port = application(SumModel.read(Path("models/model.safetensors"))), free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    thread = Thread(target=server.run)
+    thread.start()
+    with page(780, 600) as tab:
+        while not server.started:
+            tab.wait_for_timeout(50)
+        tab.goto(f"http://127.0.0.1:{port}")
+        tab.get_by_text("A test strip").click()
+        tab.locator("#answer").wait_for()
+        tab.wait_for_timeout(500)
+        tab.screenshot(path="docs/demo.png")
+    server.should_exit = True
+    thread.join()
+
+
+if __name__ == "__main__":
+    main()

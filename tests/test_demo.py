@@ -1,0 +1,118 @@
+"""The page to try a model by hand, in a real browser."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+import torch
+import uvicorn
+from browser import page
+from PIL import Image
+from servers import free_port
+
+from digitsum.demo import MOST_BYTES, application, serve
+from digitsum.errors import InputError
+from digitsum.model.network import SumModel
+from digitsum.model.params import ModelParams
+from digitsum.strips.compose import Layout, compose
+from digitsum.strips.dataset import Description
+from digitsum.strips.glyphs import sklearn_digits
+
+
+@pytest.fixture
+def model(tiny_model_params: ModelParams, description: Description) -> SumModel:
+    torch.manual_seed(0)
+    return SumModel(tiny_model_params, description)
+
+
+@pytest.fixture
+def address(model: SumModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.chdir(tmp_path)
+    layout = Layout(4, 40, 168, (4, 10), (36, 42), (2, 10))
+    compose(sklearn_digits(), layout, 3, np.random.default_rng(0))[0].write(tmp_path / "data/processed/test")
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(application(model), host="127.0.0.1", port=port, log_level="warning"))
+    thread = Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_drawn_and_dropped_images_are_read(address: str, model: SumModel, tmp_path: Path, width: int) -> None:
+    strips = np.load("data/processed/test/strips.npy")
+    Image.fromarray(strips[0]).save("strip.png")
+    Path("text.png").write_text("hello")
+    said = model.predict(strips[:1])
+    with page(width, 800) as tab:
+        asked: list[str] = []
+        complaints: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.goto(address)
+        tab.get_by_text("Write 4 digits next to each other").wait_for()
+
+        box = tab.locator("#canvas").bounding_box()
+        for number in range(4):  # sevens
+            x, y = box["x"] + box["width"] * (0.1 + 0.22 * number), box["y"] + box["height"] * 0.25
+            tab.mouse.move(x, y)
+            tab.mouse.down()
+            tab.mouse.move(x + box["width"] * 0.1, y, steps=5)
+            tab.mouse.move(x + box["width"] * 0.04, y + box["height"] * 0.5, steps=5)
+            tab.mouse.up()
+        tab.locator("#answer").wait_for(state="visible")
+        tab.screenshot(path=tmp_path / "drawn.png")
+        assert tab.locator("#marks span").count() == 4
+        assert "% sure" in tab.locator("#words").inner_text()
+        assert tab.locator("#seen").evaluate("image => image.naturalWidth") == 168
+        assert tab.get_by_text("Write 4 digits").is_hidden()
+        for _ in range(4):
+            tab.get_by_text("Undo").click()
+        tab.locator("#answer").wait_for(state="hidden")
+
+        tab.locator("#file").set_input_files("strip.png")
+        tab.locator("#answer").wait_for(state="visible")
+        assert tab.locator("#sum").inner_text() == str(said.log_probability.argmax())
+        marks = tab.locator("#marks span")
+        assert [int(text) for text in marks.all_inner_texts()] == said.digits[0].tolist()
+        lefts = [float(mark.evaluate("mark => parseFloat(mark.style.left)")) for mark in marks.all()]
+        assert lefts == pytest.approx(100 * said.centres[0] / 168, abs=0.1)
+        tab.locator("#count").select_option("6")
+        marks.nth(5).wait_for()
+        tab.get_by_text("A test strip").click()
+        tab.get_by_text("% sure, ").wait_for()
+        assert not complaints
+
+        tab.locator("#file").set_input_files("text.png")
+        tab.get_by_text("Refused: not an image, or damaged").wait_for()
+        assert tab.locator("#dropped").is_hidden()
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert all(url.startswith((address, "blob:", "data:")) for url in asked)
+
+
+def test_requests_from_elsewhere_are_refused(address: str) -> None:
+    def code(request: Request) -> int:
+        with pytest.raises(HTTPError) as refused:
+            urlopen(request, timeout=30)
+        with refused.value as answer:  # else its socket stays open
+            return answer.code
+
+    assert code(Request(address, headers={"Host": "example.org"})) == 400
+    assert code(Request(f"{address}/read", data=b"")) == 400
+    assert code(Request(f"{address}/read", data=bytes(MOST_BYTES + 1))) == 413
+
+
+def test_taken_port_is_refused(address: str, model: SumModel, tmp_path: Path) -> None:
+    port = int(address.rsplit(":", 1)[1])
+    model.write(tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match=f"port {port} is taken; make demo PORT={port + 1}"):
+        serve(tmp_path / "model.safetensors", port)

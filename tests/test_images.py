@@ -1,0 +1,206 @@
+"""Whatever the file and however the digits stand on it, the strip that a model reads shows them as in training."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from PIL import Image
+from scipy.ndimage import minimum_filter
+
+from digitsum.errors import InputError
+from digitsum.strips import fitting, images
+from digitsum.strips.compose import Layout, compose
+from digitsum.strips.dataset import Description
+from digitsum.strips.fitting import Form, to_strip
+from digitsum.strips.glyphs import sklearn_digits
+from digitsum.strips.images import decode, read_images
+from digitsum.strips.ink import pieces
+
+APART = Layout(4, 40, 168, first_left=(4, 10), next_left=(36, 42), top=(2, 10))  # no two glyphs touch
+STRIPS, TRUTH = compose(sklearn_digits(), APART, 24, np.random.default_rng(0))
+FORM = Form(40, 168, fitting.SCRIPTS["digits"], any_width=True)
+
+
+def encoded(image: np.ndarray | Image.Image, form: str = "PNG", **settings: object) -> bytes:
+    buffer = io.BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, form, **settings)
+    return buffer.getvalue()
+
+
+def enlarged(image: np.ndarray, factor: float) -> np.ndarray:
+    height, width = image.shape
+    size = round(width * factor), round(height * factor)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+
+
+def assert_same_digits(number: int, strip: fitting.Strip, factor: float, padding: int) -> None:
+    """As many pieces of ink, as high as in training, that lie where the glyphs are on the original."""
+    starts, ends = pieces(np.where(strip.image > 60, strip.image, 0))
+    assert len(starts) == 4
+    for start, end in zip(starts, ends, strict=True):
+        rows = np.flatnonzero((strip.image[:, start:end] > 60).any(axis=1))
+        assert 24 <= np.ptp(rows) + 1 <= 31
+    original_starts, original_ends = pieces(np.where(STRIPS.images[number] > 60, STRIPS.images[number], 0))
+    expected = (original_starts + original_ends) / 2 * factor + padding
+    np.testing.assert_allclose(strip.places((starts + ends) // 2), expected, atol=2 * max(factor, 1))
+    assert strip.image.max() > 200
+    assert strip.image.shape[0] == 40
+    assert strip.image.shape[1] % 8 == 0
+
+
+def test_strips_are_left_as_they_are() -> None:
+    for image in STRIPS.images:
+        for content in (encoded(image), encoded(np.stack([image] * 3, axis=2))):
+            (grey,) = decode(content, "x")
+            strip = to_strip(grey, FORM)
+            assert np.array_equal(strip.image, image)
+            assert strip.places(np.arange(5)).tolist() == list(range(5))
+    wide = np.concatenate(list(STRIPS.images[:2]), axis=1)
+    assert np.array_equal(to_strip(wide, FORM).image, wide)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    number=some.integers(0, len(STRIPS) - 1),
+    factor=some.floats(0.5, 8),
+    padding=some.integers(0, 60),
+    dark=some.booleans(),
+    contrast=some.floats(0.3, 1),
+    quality=some.sampled_from([None, 75]),
+)
+def test_size_place_polarity_and_contrast_do_not_matter(
+    number: int, factor: float, padding: int, dark: bool, contrast: float, quality: int | None
+) -> None:
+    image = np.pad(enlarged(STRIPS.images[number], factor), padding) * contrast
+    image = (240 - image if dark else image + 10).clip(0, 255).astype(np.uint8)
+    content = encoded(image) if quality is None else encoded(image, "JPEG", quality=quality)
+    assert_same_digits(number, to_strip(decode(content, "x")[0], FORM), factor, padding)
+
+
+def test_photograph_with_shade_and_noise(rng: np.random.Generator) -> None:
+    for number in range(4):
+        paper = 220 - 0.6 * np.pad(enlarged(STRIPS.images[number], 5), 50).astype(float)
+        light = np.linspace(1, 0.5, paper.shape[1]) * np.linspace(1, 0.85, paper.shape[0])[:, None]
+        photograph = (paper * light + rng.normal(0, 4, paper.shape)).clip(0, 255).astype(np.uint8)
+        assert_same_digits(number, to_strip(decode(encoded(photograph, "JPEG"), "x")[0], FORM), 5, 50)
+
+
+def test_fine_strokes_are_thickened_and_others_are_not() -> None:
+    def ink(strip: fitting.Strip) -> float:
+        return float(strip.image.mean())
+
+    large = enlarged(STRIPS.images[0], 6)
+    fine = minimum_filter(large, 28)
+    assert fine.any()
+    usual = ink(to_strip(255 - large, FORM))
+    assert usual == pytest.approx(STRIPS.images[0].mean(), rel=0.15)
+    assert 0.4 * usual < ink(to_strip(255 - fine, FORM)) < usual
+
+
+def test_every_kind_of_file_is_the_same_image(tmp_path: Path) -> None:
+    grey = STRIPS.images[0]
+    alpha = np.zeros((*grey.shape, 4), np.uint8)
+    alpha[..., 3] = grey
+    palette = Image.fromarray(grey).convert("P")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned by a quarter to the right
+    kinds = {
+        "grey": encoded(grey),
+        "colour": encoded(Image.fromarray(grey).convert("RGB")),
+        "palette": encoded(palette),
+        "16 bits": encoded(grey.astype(np.uint16) * 257),
+        "12 bits in 16": encoded(grey.astype(np.uint16) * 16),
+        "turned": encoded(Image.fromarray(grey).rotate(90, expand=True), exif=turned),
+    }
+    for name, content in kinds.items():
+        np.testing.assert_allclose(decode(content, name)[0].astype(int), grey, atol=1, err_msg=name)
+    white = alpha.copy()
+    white[..., :3] = 255
+    assert np.array_equal(decode(encoded(white), "white ink on nothing")[0], grey)
+    assert np.array_equal(decode(encoded(alpha), "black ink on nothing")[0], 255 - grey)
+
+    for array in (grey, grey / 255, grey.astype(np.int64), grey.astype(np.float32), grey.astype(np.uint16) * 257):
+        np.save(tmp_path / "x.npy", array)
+        for read in (read_images(tmp_path / "x.npy"), decode((tmp_path / "x.npy").read_bytes(), "-")):
+            assert np.array_equal(read[0], grey)
+    np.save(tmp_path / "x.npy", STRIPS.images)
+    assert np.array_equal(read_images(tmp_path / "x.npy"), STRIPS.images)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda _: None, "no such file"),
+        (lambda p: p.mkdir(), "a folder; name the images in it"),
+        (lambda p: p.write_bytes(b""), "empty; a PNG, JPEG or .npy file is expected"),
+        (lambda p: p.write_text("hello"), "not an image, or damaged"),
+        (lambda p: p.write_bytes(encoded(STRIPS.images[0], "GIF")), "not an image, or damaged"),
+        (lambda p: p.write_bytes(encoded(STRIPS.images[0])[:900]), "truncated or damaged"),
+        (lambda p: p.write_bytes(encoded(Image.new("1", (9000, 9000)))), "more than 64 million pixels; crop it"),
+        (lambda p: p.write_bytes(encoded(Image.new("1", (40000, 40000)))), "more than 64 million pixels; crop it"),
+    ],
+)
+def test_files_that_are_no_image_are_refused(tmp_path: Path, make: Callable[[Path], object], reason: str) -> None:
+    path = tmp_path / "x.png"
+    make(path)
+    with pytest.raises(InputError, match=f"^{path}: {reason}"):
+        read_images(path)
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.zeros(5), r"an array of shape \(5,\)"),
+        (np.zeros((2, 3, 4, 5)), r"an array of shape \(2, 3, 4, 5\)"),
+        (np.zeros((0, 40, 168)), r"an array of shape \(0, 40, 168\)"),
+        (np.zeros((40, 168), complex), "an array of complex128; numbers expected"),
+        (np.full((40, 168), -1), "values from -1 to -1; 0..1, 0..255 or 0..65535 expected"),
+        (np.full((40, 168), np.nan), "values from nan to nan"),
+        (np.array([[{}]], object), "Python objects|not a plain .npy"),
+    ],
+)
+def test_arrays_that_are_no_image_are_refused(tmp_path: Path, array: np.ndarray, reason: str) -> None:
+    np.save(tmp_path / "x.npy", array, allow_pickle=True)
+    with pytest.raises(InputError, match=reason):
+        read_images(tmp_path / "x.npy")
+    with pytest.raises(InputError, match=reason):
+        decode((tmp_path / "x.npy").read_bytes(), "-")
+
+
+@pytest.mark.parametrize("level", [0, 17, 255])
+@pytest.mark.parametrize("shape", [(40, 168), (1, 1), (300, 200)])
+def test_images_without_ink_are_refused(rng: np.random.Generator, level: int, shape: tuple[int, int]) -> None:
+    noise = rng.integers(-5, 6, shape)
+    with pytest.raises(InputError, match=r"^empty: nothing on it stands out"):
+        to_strip((level + noise).clip(0, 255).astype(np.uint8), FORM)
+
+
+def test_ink_that_fits_no_strip_is_refused() -> None:
+    long = np.concatenate([255 - STRIPS.images[0]] * 30, axis=1)
+    with pytest.raises(InputError, match=r"too wide for a strip of 4096 x 40 pixels$"):
+        to_strip(long, FORM)
+    with pytest.raises(InputError, match=r"20000 x 30 pixels, too wide for its height"):
+        to_strip(np.zeros((30, 20000), np.uint8), FORM)
+    one_width = Form(40, 168, FORM.script, any_width=False)
+    with pytest.raises(InputError, match="too wide for a strip of 168 x 40 pixels; a model with the head columns"):
+        to_strip(long[:, : 2 * 168], one_width)
+    assert to_strip(255 - STRIPS.images[0], one_width).image.shape == (40, 168)
+    tiny = np.pad(enlarged(STRIPS.images[0], 0.1), 20)
+    with pytest.raises(InputError, match=r"its digits are [1-5] pixels high, of 44; crop it to them, or enlarge it"):
+        to_strip(tiny, FORM)
+
+
+def test_every_source_says_how_large_its_digits_are() -> None:
+    """Measured on the glyphs themselves."""
+    glyphs = sklearn_digits().images[::9] / np.float32(255)
+    extents = [fitting._extent(glyph)[2] for glyph in glyphs]
+    strokes = [fitting._stroke(glyph, 28) for glyph in glyphs]
+    assert fitting.SCRIPTS["digits"].height == np.median(extents)
+    assert fitting.SCRIPTS["digits"].stroke == pytest.approx(np.median(strokes), rel=0.1)
+    for source in ("digits", "mnist", "npy"):
+        assert Form.of(Description(source, 4, 40, 168, 0.1, 0.2), any_width=True).script.height <= 28
+    assert images.MOST_PIXELS < 2**26

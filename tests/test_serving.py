@@ -1,0 +1,110 @@
+"""The champion, as MLflow's own server serves it and as the command line reads it out of the registry."""
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+import torch
+from servers import model_server
+
+from digitsum.__main__ import model_file, model_form
+from digitsum.errors import InputError
+from digitsum.model.network import SumModel
+from digitsum.model.params import ModelParams
+from digitsum.strips.dataset import Description
+from digitsum.tracking.checksums import checksum
+from digitsum.tracking.models import log_model
+from digitsum.tracking.results import Result
+from digitsum.tracking.store import connect, experiment_id
+
+FILE = "models/model.safetensors"
+
+
+@pytest.fixture
+def champion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model_params: ModelParams, description: Description
+) -> SumModel:
+    """A model that is registered as such, in a store that MLFLOW_TRACKING_URI names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    torch.manual_seed(0)
+    model = SumModel(tiny_model_params, description)
+    model.write(Path(FILE))
+    client = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = experiment_id(client)
+    run = client.create_run(experiment, tags={"digitsum.result": "x"}).info.run_id
+    stages = {"train": {"cmd": "x", "outs": [{"path": FILE, "md5": checksum(Path(FILE))}]}}
+    lock, pipeline = json.dumps({"stages": stages}), json.dumps({"stages": {"train": {}}})
+    result = Result(lock, pipeline, {}, "commit", None, "1" * 40, dirty=False, patch="", time=0)
+    logged = log_model(client, experiment, run, model_form(), result)
+    client.create_registered_model("digitsum")
+    version = client.create_model_version("digitsum", f"models:/{logged}", run, model_id=logged).version
+    client.set_registered_model_alias("digitsum", "champion", version)
+    return model
+
+
+@pytest.mark.usefixtures("champion")
+def test_model_of_the_registry_or_of_a_run(tmp_path: Path) -> None:
+    client = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    run = client.get_model_version_by_alias("digitsum", "champion").run_id
+    expected = Path(FILE).read_bytes()
+    assert model_file(FILE) == Path(FILE)
+    for what in ("models:/digitsum@champion", "models:/digitsum/1", run):
+        assert model_file(what).read_bytes() == expected
+    for what in ("models:/digitsum@none", "no-run"):
+        with pytest.raises(InputError, match=f"^{what}: no such"):
+            model_file(what)
+
+
+def test_mlflow_serves_the_champion(champion: SumModel, tmp_path: Path, rng: np.random.Generator) -> None:
+    strips = rng.integers(0, 256, (200, 40, 168), dtype=np.uint8)
+    with model_server("models:/digitsum@champion", f"sqlite:///{tmp_path / 'mlflow.db'}") as address:
+
+        def post(content: object, kind: str = "application/json") -> tuple[int, Any]:
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
+            try:
+                with urlopen(Request(address, data, {"Content-Type": kind}), timeout=60) as answer:
+                    return answer.status, json.load(answer)
+            except HTTPError as error:
+                return error.code, error.read().decode()
+
+        for count in (200, 1):
+            said = champion.predict(strips[:count])
+            status, answer = post({"inputs": strips[:count].tolist()})
+            assert status == 200
+            assert answer["predictions"]["sum"] == said.log_probability.argmax(axis=1).tolist()
+            assert answer["predictions"]["digits"] == said.digits.tolist()
+            assert answer["predictions"]["centres"] == said.centres.tolist()
+            probability = np.exp(said.log_probability.max(axis=1))
+            assert answer["predictions"]["probability"] == pytest.approx(probability, rel=1e-3)
+
+        black = strips[:3].copy()
+        black[1] = 0
+        for content, kind, code, reason in (
+            ({"inputs": strips[0].tolist()}, "application/json", 400, "Shape of input (40, 168) does not match"),
+            ({"inputs": strips[:1, :, :9].tolist()}, "application/json", 400, "does not match expected shape"),
+            ({"inputs": (strips[:1] / 256).tolist()}, "application/json", 400, "0 for paper to 255 for ink"),
+            (
+                {"inputs": black.tolist()},
+                "application/json",
+                400,
+                "Nothing to read on 1 of 3 strips, the first being 1",
+            ),
+            ({"inputs": [[[300] * 168] * 40]}, "application/json", 400, "300 out of bounds for uint8"),
+            ({"inputs": [[["a"] * 168] * 40]}, "application/json", 400, "invalid literal"),
+            ({"inputs": [[[1], [2, 3]]]}, "application/json", 400, "inhomogeneous shape"),
+            ({"inputs": []}, "application/json", 400, "enforce schema"),
+            ({"inputs": None}, "application/json", 400, "expects a single n-dimensional array"),
+            ({"images": []}, "application/json", 400, "exactly one of the input fields"),
+            (b'{"inputs": [', "application/json", 400, "valid JSON"),
+            (b"a,b", "text/csv", 400, "parse input"),
+            (b"\x89PNG", "image/png", 415, "only supports the following content types"),
+        ):
+            status, answer = post(content, kind)
+            assert status == code, answer
+            assert reason in answer
+        assert post({"inputs": strips[:1].tolist()})[0] == 200
