@@ -50,6 +50,13 @@ def test_prediction_does_not_depend_on_the_batch(model: SumModel, strips: np.nda
     np.testing.assert_allclose(np.exp(together.log_probability).sum(axis=1), 1, rtol=1e-5)
 
 
+def test_no_strips_have_no_predictions(model: SumModel, strips: np.ndarray) -> None:
+    said = model.predict(strips[:0])
+    assert said.log_probability.shape == (0, 37)
+    assert said.digits is not None
+    assert said.digits.shape == (0, 4)
+
+
 def test_reading_of_known_sums_adds_up_to_them(model: SumModel, strips: np.ndarray) -> None:
     free, sums = model.predict(strips), np.array([0, 5, 9, 18, 27, 35, 36])
     said = model.predict(strips, batch_size=2, sums=sums)

@@ -122,7 +122,8 @@ class SumModel(nn.Module):
         """log P(sum), and as far as the head reads them, digits and centres."""
         shifted = [nn.functional.pad(strips, (shift, -shift)) for shift in shifts]
         if len(strips) <= FEW:
-            views = list(self.features(torch.cat(shifted)).unflatten(0, (len(shifts), len(strips))).unbind())
+            features = self.features(torch.cat(shifted))
+            views = list(features.reshape(len(shifts), len(strips), *features.shape[1:]))
         else:
             views = [self.features(view) for view in shifted]
         each = torch.stack([self.head(view).log_softmax(-1) for view in views])
