@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ def summary() -> None:
 def sync(history: bool, watch: bool) -> None:
     """Brings MLflow up to date: what stages could not send yet, and a row for each result that has none."""
     from digitsum.tracking import sync as tracking
-    from digitsum.tracking.store import switched_off
+    from digitsum.tracking.store import shown, switched_off
 
     if switched_off():
         return
@@ -42,11 +43,10 @@ def sync(history: bool, watch: bool) -> None:
     report = tracking.sync(model_form(), history)
     print(f"rows      {len(report.added)} added: {', '.join(report.added)}" if report.added else "rows      all there")
     for store, reason in report.waiting.items():
-        print(f"waiting   {store} cannot be used ({reason}); its runs are kept in .digitsum/outbox")
+        print(f"waiting   {shown(store)} cannot be used ({reason}); its runs are kept in .digitsum/outbox")
     if report.row is not None:
-        print(f"result    {report.row.info.run_name}, run {report.row.info.run_id}")
-    elif report.whole:
-        print("result    its row was deleted in MLflow; mlflow runs restore brings it back")
+        gone = report.deleted and "; deleted in MLflow, and mlflow runs restore --run-id brings it back"
+        print(f"result    {report.row.info.run_name}, run {report.row.info.run_id}{gone or ''}")
     else:
         print("result    none in dvc.lock; dvc repro makes one")
 
@@ -71,7 +71,7 @@ def trace(what: str | None, data: str | None) -> None:
         if data is not None:
             print(users_of(rows, data))
         elif what is not None:
-            print(account(client, rows, find_row(rows, client, what)))
+            print(account(rows, find_row(rows, client, what)))
 
 
 def reproduce(what: str) -> None:
@@ -169,6 +169,12 @@ CHANGES = "of params, such as 'train.epochs=4 train.seed=2'"
 RESULT = "a run's id or name, models:/NAME@ALIAS, or a model file"
 
 
+def port(word: str) -> int:
+    if not 0 < (number := int(word)) < 2**16:
+        raise ValueError
+    return number
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m digitsum", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -191,12 +197,17 @@ def main() -> None:
     parsers["promote"].add_argument("what", metavar="RESULT", help=RESULT)
     parsers["promote"].add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
     parsers["promote"].add_argument("--anew", action="store_true", help="by the floors alone, without the champion")
-    parsers["ui"].add_argument("--port", type=int, default=5000)
+    parsers["ui"].add_argument("--port", type=port, default=5000)
     words = vars(parser.parse_args())
     try:
         COMMANDS[words.pop("command")](**words)  # type: ignore[operator]
+        sys.stdout.flush()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # whoever reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

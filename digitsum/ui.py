@@ -13,22 +13,23 @@ from urllib.request import urlopen
 
 from digitsum.errors import InputError
 from digitsum.tracking.rows import Rows
-from digitsum.tracking.store import embedded_store, opened, tracking_uri
+from digitsum.tracking.store import opened, shown, tracking_uri
 
 COMPARED = 5  # results on the page
 
 
 def serve(port: int) -> None:
-    """Serves the embedded store on this machine only, until control-C; of another store it says where that is.
+    """Serves the store on this machine only, until control-C; of a server it says where that is.
 
     Raises:
         InputError: if the port is taken or the store cannot be used.
     """
     uri, address = tracking_uri(), f"http://127.0.0.1:{port}"
     with opened() as (client, experiment):
-        page = comparison(address if embedded_store(uri) else uri.rstrip("/"), Rows(client, experiment))
-    if not embedded_store(uri):
-        print(f"results   {uri}\ncompare   {page}")
+        is_server = uri.startswith(("http://", "https://"))
+        page = comparison(shown(uri).rstrip("/") if is_server else address, Rows(client, experiment))
+    if is_server:
+        print(f"results   {shown(uri)}\ncompare   {page}")
         return
     _require_free(port)
     here = os.environ | {

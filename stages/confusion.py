@@ -68,11 +68,8 @@ def require_fit() -> None:
     origin = read_json(EVALUATION / "origin.json")
     for path in (PROCESSED / "test" / "strips.npy", PROCESSED / "test" / "sums.npy", MODEL, PREDICTIONS):
         if not path.is_file() or sha256(path) != origin.get(str(path)):
-            raise InputError(
-                f"{PREDICTIONS}: not the predictions of this {path}, or changed since; run dvc repro evaluate"
-                if path != PREDICTIONS
-                else f"{path}: missing, or changed since it was written; run dvc repro evaluate"
-            )
+            fault = "changed since it was written" if path == PREDICTIONS else f"not made of this {path}"
+            raise InputError(f"{PREDICTIONS}: {fault}, or missing; run dvc repro evaluate")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 from shell import call
 
 from digitsum.params import load_yaml
-from digitsum.tracking import checksums, sender
+from digitsum.tracking import checksums, patches, sender
 from digitsum.tracking.outbox import Parcel, Process, parcels
-from digitsum.tracking.results import Result, _params_patch, essence
+from digitsum.tracking.results import Result, essence
 from digitsum.tracking.rows import Rows
 from digitsum.tracking.store import connect, experiment_id
+from digitsum.tracking.tracker import OutboxTracker
 
 
 class CutError(Exception):
@@ -58,14 +60,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, str]:
 
 
 def write_parcel(uri: str) -> Parcel:
-    parcel = Parcel.begin(uri, "train", {"digitsum.stage": "train"})
-    parcel.add("params", values={f"train.p{number}": "1" for number in range(150)})
-    for step in range(1, 4):
-        parcel.add("metrics", values={"loss": 1 / step, "accuracy": 0.5}, step=step)
-    parcel.add("data", path="data/raw", digest="0" * 32 + ".dir", context="training")
-    parcel.add_text("note.txt", "hello")
-    parcel.add("tags", values={"torch": "2"})
-    parcel.add("end", status="FINISHED")
+    with Parcel.begin(uri, "train", {"digitsum.stage": "train"}) as parcel:
+        parcel.add("params", values={f"train.p{number}": "1" for number in range(150)})
+        for step in range(1, 4):
+            parcel.add("metrics", values={"loss": 1 / step, "accuracy": 0.5}, step=step)
+        parcel.add("data", path="data/raw", digest="0" * 32 + ".dir", context="training")
+        parcel.add_text("note.txt", "hello")
+        parcel.add("tags", values={"torch": "2"})
+        parcel.add("end", status="FINISHED")
     return parcel
 
 
@@ -116,7 +118,7 @@ def a_result(key: str) -> Result:
     pipeline = json.dumps({"stages": {"make": {}, "judge": {"metrics": ["reports/m.json"]}}})
     figures = {"reports/m.json": '{"accuracy": 0.75, "mistakes": 3}'}
     return Result(
-        lock, pipeline, figures, "commit 1", None, key[::-1] + "0" * 8, dirty=True, patch="diff", time=1_700_000_000_000
+        lock, pipeline, figures, "commit 1", None, key[::-1] + "0" * 8, True, "0" * 40, "diff", 1_700_000_000_000
     )
 
 
@@ -126,7 +128,7 @@ def test_row_is_added_once(store: tuple[Any, str], after: bool) -> None:
     for calls in range(1, 30):
         result = a_result(f"{calls:031x}{int(after)}")
         made = client.create_run(
-            experiment, tags={"digitsum.stage": "make", "digitsum.outs": result.stage_key("make")}, run_name="make"
+            experiment, tags={"digitsum.stage": "make", "digitsum.made": result.stage_key("make")}, run_name="make"
         )
         client.set_terminated(made.info.run_id, "FINISHED")
         try:
@@ -149,6 +151,20 @@ def test_row_is_added_once(store: tuple[Any, str], after: bool) -> None:
     raise AssertionError("never added without a cut")
 
 
+def test_run_of_other_params_with_the_same_outs_stays_where_it_is(store: tuple[Any, str]) -> None:
+    client, experiment = store
+    rows, result = Rows(client, experiment), a_result("e" * 32)
+    tags = {"digitsum.stage": "make", "digitsum.made": "of other params", "digitsum.outs": result.outs_key("make")}
+    other = client.create_run(experiment, tags=tags, run_name="make").info.run_id
+    client.set_terminated(other, "FINISHED")
+    for _ in range(2):
+        rows.add(result)
+        (row,) = rows.find(digitsum__result=result.key)
+        (child,) = rows.find(mlflow__parentRunId=row.info.run_id, digitsum__stage="make")
+        assert child.data.tags["digitsum.computed_by"] == other
+        assert "mlflow.parentRunId" not in client.get_run(other).data.tags
+
+
 def test_row_that_a_person_deleted_does_not_come_back(store: tuple[Any, str]) -> None:
     client, experiment = store
     rows, result = Rows(client, experiment), a_result("d" * 32)
@@ -162,15 +178,62 @@ def test_row_that_a_person_deleted_does_not_come_back(store: tuple[Any, str]) ->
     assert [run.info.run_id for run in rows.find(digitsum__result=result.key)] == [row.info.run_id]
 
 
+def test_parcel_that_is_sent_goes_however_it_was_cut(
+    store: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    client, experiment = store
+    parcel = write_parcel(client.tracking_uri)
+    parcel.mark_sent(len(parcel.events()))  # as far as it came
+    again = sender.Sender()
+    again._stores[client.tracking_uri] = client, experiment
+    again.send(parcel)
+    assert parcels() == []
+
+
 def test_line_that_was_cut_off_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    parcel = write_parcel("sqlite:///x.db")
-    file = parcel.folder / "events.jsonl"
-    text = file.read_text()
-    whole = parcel.events()
-    for length in range(len(text) - 200, len(text)):
-        file.write_text(text[:length])
-        assert parcel.events() == whole[: text[:length].count("\n")]
+    with Parcel.begin("sqlite:///x.db", "train", {}) as parcel:
+        for step in range(3):
+            parcel.add("metrics", values={"loss": 1.0}, step=step)
+        file = parcel.folder / "events.jsonl"
+        text = file.read_text()
+        whole = parcel.events()
+        for length in range(len(text) - 200, len(text)):
+            file.write_text(text[:length])
+            assert parcel.events() == whole[: text[:length].count("\n")]
+        lines = text.splitlines(keepends=True)
+        file.write_text("".join([*lines[:2], lines[2][:9], *lines[3:]]))  # as a full disk leaves it
+        assert parcel.events() == whole[:2]
+        file.write_text("".join([lines[0][:9], *lines[1:]]))
+        assert parcel.events() == []
+
+
+def test_run_lives_as_long_as_its_block_and_ends_as_killed_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Parcel.begin("sqlite:///x.db", "train", {}) as parcel:
+        assert parcel.alive
+        assert [event["kind"] for event in parcel.events()] == ["start"]
+    assert not parcel.alive
+    assert [event["kind"] for event in parcel.events()] == ["start", "end"]
+    assert parcel.events()[-1]["status"] == "KILLED"
+
+
+def test_outbox_that_is_gone_does_not_end_a_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Parcel.begin("sqlite:///x.db", "train", {}) as parcel:
+        tracker = OutboxTracker(parcel)
+        shutil.rmtree(".digitsum")
+        for step in range(3):
+            tracker.metrics({"loss": 1.0}, step)
+        tracker.file(Path(__file__))
+    said = capsys.readouterr().err
+    assert said.startswith("warning: the rest of this run is not recorded (")
+    assert said.count("\n") == 1
 
 
 def test_process_is_told_from_another_with_its_number() -> None:
@@ -181,7 +244,7 @@ def test_process_is_told_from_another_with_its_number() -> None:
         child.kill()
         child.wait()
         assert not process.alive
-    assert Process("elsewhere", os.getpid(), 0).alive
+    assert not Process("elsewhere", os.getpid(), psutil.Process().create_time()).alive
 
 
 def test_checksums_are_those_of_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,16 +268,37 @@ sections = st.dictionaries(
 
 
 @settings(max_examples=60, deadline=None)
-@example({"b": 3.56145561758139e-134}, {"a": None})
-@given(sections, sections)
-def test_patch_of_params_makes_them_those_of_the_result(before: dict, after: dict) -> None:
-    text = "# kept\n" + yaml.safe_dump({"s": before, "t": {"u": 1}})
+@example({"b": 3.56145561758139e-134}, {"a": None}, False)
+@given(sections, sections, st.booleans())
+def test_patch_of_params_makes_them_those_of_the_result(before: dict, after: dict, cut: bool) -> None:
+    text = "# kept\n" + yaml.safe_dump({"s": before, "t": {"u": 1}})[: -1 if cut else None]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "params.yaml").write_text(text)
-        if patch := _params_patch(text, {"s": after}):
+        if patch := patches.of_params(text, {"s": after}):
             subprocess.run(["git", "apply", "-"], input=patch.encode(), cwd=folder, check=True)
         made = load_yaml((Path(folder) / "params.yaml").read_text())
     assert made == {"s": before | after, "t": {"u": 1}}
+
+
+def test_patch_does_not_depend_on_the_settings_of_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = {"user.email": "a@example.org", "user.name": "A", "diff.noprefix": "true", "color.ui": "always"}
+    call("git", "init", "-q")
+    for name, value in (settings | {"diff.external": "false"}).items():
+        call("git", "config", name, value)
+    files = {"params.yaml": "s: {a: 1}\n", "dvc.yaml": "stages: {}\n", "code.py": "one\n"}
+    for name, text in files.items():
+        Path(name).write_text(text)
+    call("git", "add", "-A")
+    call("git", "commit", "-qm", "first")
+    Path("code.py").write_text("two")
+    Path("new.py").write_text("three")
+    code = {name: checksums.checksum(Path(name)) for name in ("code.py", "new.py")}
+    patch = patches.of_workspace("HEAD", code, {"s": {"a": 2}})
+    call("git", "clone", "-q", ".", "clone")
+    subprocess.run(["git", "apply", "-"], input=patch.encode(), cwd="clone", check=True)
+    assert {name: checksums.checksum(Path("clone") / name) for name in code} == code
+    assert load_yaml(Path("clone/params.yaml").read_text()) == {"s": {"a": 2}}
 
 
 def test_essence_leaves_out_sizes() -> None:

@@ -26,6 +26,7 @@ from test_stages import digests, run
 
 from digitsum.__main__ import main
 from digitsum.model.network import SumModel
+from digitsum.tracking.results import remember, remembered
 
 ON = {"DIGITSUM_TRACKING": "on"}
 
@@ -121,9 +122,9 @@ def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(reposito
     assert Path(client.download_artifacts(row.info.run_id, "dvc.lock")).read_text() == lock
     used = {item.dataset.name: item.dataset.digest for item in row.inputs.dataset_inputs}
     assert used.keys() == {"data/raw", "data/processed"}
+    md5 = {out["path"]: out["md5"] for stage in yaml.safe_load(lock)["stages"].values() for out in stage["outs"]}
     for item in [*row.inputs.dataset_inputs, *runs["train"].inputs.dataset_inputs]:
-        assert item.dataset.digest.endswith(".dir")
-        assert item.dataset.digest in lock
+        assert item.dataset.digest == md5[item.dataset.name]
     pictures = {item.path for item in client.list_artifacts(runs["confusion"].info.run_id, "confusion")}
     assert {"confusion/matrix.png", "confusion/worst.png"} <= pictures
 
@@ -211,11 +212,18 @@ def test_results_of_other_commits_and_of_a_colleague(made: Path, tmp_path_factor
     mine = tmp_path_factory.mktemp("mine") / "clone"
     call("git", "clone", "-q", str(made), str(mine))
     os.chdir(mine)
-    call("dvc", "pull", "-q")
     assert "1 added" in sync()
     assert rows()[0].data.params["evaluate.batch_size"] == "17"
     client, experiment = store()
-    assert len(client.search_logged_models([experiment])) == 1
+    assert not client.search_logged_models([experiment])
+    call("dvc", "pull", "-q")
+    for _ in range(2):
+        assert sync().startswith("rows      all there\n")
+        (logged,) = client.search_logged_models([experiment])
+        (row,) = rows()
+        assert [model.model_id for model in row.outputs.model_outputs] == [logged.model_id]
+        assert {metric.key: metric.value for metric in logged.metrics} == pytest.approx(row.data.metrics)
+        assert len(client.get_metric_history(row.info.run_id, "accuracy")) == 1
     assert "1 added: commit" in sync("--history")
     assert sync("--history").startswith("rows      all there\n")
     assert {row.data.params["evaluate.batch_size"] for row in rows()} == {"17", "250"}
@@ -238,15 +246,21 @@ def test_what_changed_since_and_half_of_a_pipeline_are_not_taken_for_the_result(
     assert sync() == "rows      all there\nresult    none in dvc.lock; dvc repro makes one\n"
 
 
-def test_code_changed_since_the_commit_is_a_dirty_row_with_its_patch(made: Path) -> None:
-    stage = made / "stages" / "confusion.py"
-    stage.write_text(stage.read_text() + "# no change\n")
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("stages/confusion.py", "def main()", "# no change\ndef main()"),
+        ("dvc.yaml", "python -m stages.confusion", "python -X dev -m stages.confusion"),
+    ],
+)
+def test_code_changed_since_the_commit_is_a_dirty_row_with_its_patch(made: Path, file: str, old: str, new: str) -> None:
+    (made / file).write_text((made / file).read_text().replace(old, new))
     call("dvc", "repro", **ON)
     sync()
     (row,) = rows()
     assert row.data.tags["digitsum.dirty"] == "true"
     client, _ = store()
-    assert "+# no change" in Path(client.download_artifacts(row.info.run_id, "changes.patch")).read_text()
+    assert new.partition("\n")[0] in Path(client.download_artifacts(row.info.run_id, "changes.patch")).read_text()
     call("git", "commit", "-qam", "code")
     assert sync().startswith("rows      all there\n")
     (row,) = rows()
@@ -254,15 +268,15 @@ def test_code_changed_since_the_commit_is_a_dirty_row_with_its_patch(made: Path)
     assert row.data.tags["mlflow.source.git.commit"] == call("git", "rev-parse", "HEAD").strip()
 
 
-@pytest.mark.parametrize(("end", "status"), [(signal.SIGKILL, "KILLED"), (signal.SIGTERM, "KILLED")])
-def test_killed_run_does_not_stay_running(made: Path, end: signal.Signals, status: str) -> None:
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_run_does_not_stay_running(made: Path, end: signal.Signals) -> None:
     change(made, "train", epochs=10_000)
     with start(sys.executable, "-m", "stages.train", **ON) as train:
         wait_for(train, "epoch 1/")
         train.send_signal(end)
     sync()
     (record,) = stage_runs()
-    assert record.info.status == status
+    assert record.info.status == "KILLED"
 
 
 def test_failed_run_says_why(repository: Path) -> None:
@@ -290,7 +304,7 @@ def test_frozen_server_delays_nothing_and_loses_nothing(made: Path) -> None:
         with start(sys.executable, "-m", "stages.train", **(ON | there)) as train:
             wait_for(train, "epoch 5/")
             server.send_signal(signal.SIGSTOP)
-            train.communicate(timeout=300)  # a stage that waited for the server would never end
+            train.communicate(timeout=120)  # a stage that waited for the server would never end
         assert train.returncode == 0
         said = digitsum("sync", code=1, **there)
         assert said.startswith(f"error: {uri}: the MLflow store cannot be used (")
@@ -336,6 +350,16 @@ def test_server_that_answers_500_or_not_at_all(made: Path, broken_server: str) -
     assert said.count("its runs are kept in .digitsum/outbox") == 2
 
 
+def test_result_waits_for_the_store_that_it_was_made_for(made: Path) -> None:
+    remember("http://127.0.0.1:9")
+    change(made, "evaluate", batch_size=17)
+    call("dvc", "repro")
+    sync()
+    assert [row.data.params["evaluate.batch_size"] for row in rows()] == ["17"]
+    (kept,) = remembered("http://127.0.0.1:9")
+    assert kept[1].params["evaluate"]["batch_size"] == 250
+
+
 def test_what_sync_cannot_work_with(repository: Path) -> None:
     kept = repository / ".digitsum" / "results" / "older.json"
     kept.parent.mkdir(parents=True)
@@ -343,6 +367,9 @@ def test_what_sync_cannot_work_with(repository: Path) -> None:
     assert digitsum("sync", code=1) == f"error: {kept}: not a result as this version keeps them; delete the file\n"
     kept.unlink()
     assert sync().endswith("result    none in dvc.lock; dvc repro makes one\n")
+    Path("dvc.lock").touch()
+    assert sync().endswith("result    none in dvc.lock; dvc repro makes one\n")
+    assert digitsum("sync", code=1, DIGITSUM_TRACKING="no") == "error: DIGITSUM_TRACKING=no: on or off\n"
     shutil.rmtree(".git")
     assert digitsum("sync", code=1) == (
         f"error: {repository}: not a git repository; results are told apart by commits: git init\n"
@@ -422,34 +449,53 @@ def test_trace_both_ways(made: Path) -> None:
     for words, beginning in (
         (["nothing"], "error: nothing: no such run, model or file; "),
         (["models:/digitsum@champion"], "error: models:/digitsum@champion: no such model; "),
-        (["params.yaml"], "error: params.yaml: no result has this file (MD5 "),
+        (["params.yaml"], "error: params.yaml: no result has it (MD5 "),
         (["--data", "0" * 32], f"error: {'0' * 32}: no result has data with this checksum; "),
+        (["--data", "%"], "error: '%': not a checksum; "),
+        (["it's"], "error: it's: no such run, model or file; "),
     ):
         said = digitsum("trace", *words, code=1)
         assert said.startswith(beginning)
         assert said.count("\n") == 1
 
-    call("git", "clone", "-q", ".", "again")
-    commands = [line[13:] for line in account.splitlines() if line[13:].startswith(("git", "mlflow", "dvc"))]
-    assert commands[0] == f"git checkout {row.data.tags['mlflow.source.git.commit']}"
-    call("sh", "-c", f"cd again && {commands[0]}")
 
-
-def test_reproduce_is_identical_and_names_the_first_stage_that_is_not(made: Path) -> None:
-    change(made, "confusion", examples=7)  # a dirty row, so that its patch is needed
+def test_commands_of_trace_bring_a_dirty_result_back(made: Path) -> None:
+    change(made, "confusion", examples=7)
+    code = made / "stages" / "confusion.py"
+    code.write_text(code.read_text() + "# no change\n")
     call("dvc", "repro", **ON)
     sync()
     (row,) = rows()
+    there = {path: Path(path).read_text() for path in ("params.yaml", "dvc.lock", "reports/report.html", str(code))}
+    call("git", "checkout", "-q", ".")
+    change(made, "confusion", examples=8)  # of no concern
+    account = digitsum("trace", row.info.run_id)
+    for command in account[account.index("again") + 13 :].splitlines():
+        if "reproduce" not in command:
+            call("sh", "-c", command)
+    assert yaml.safe_load(Path("params.yaml").read_text()) == yaml.safe_load(there.pop("params.yaml"))
+    assert {path: Path(path).read_text() for path in there} == there
+    assert "Data and pipelines are up to date" in call("dvc", "repro")
+    assert call("git", "status", "--porcelain", "-uall").count("??") == 0
+
+
+def test_reproduce_is_identical_and_names_the_first_stage_that_is_not(made: Path) -> None:
+    call("dvc", "exp", "run", "--temp", "-n", "gone", "-S", "confusion.examples=7", **ON)
+    sync()
+    (row,) = (row for row in rows() if row.data.tags["digitsum.experiment"] == "gone")
+    call("dvc", "exp", "remove", "gone")
+    call("git", "gc", "-q", "--prune=now")
+    call("git", "rev-parse", "--verify", "-q", f"{row.data.tags['mlflow.source.git.commit']}^{{commit}}", code=1)
     said = digitsum("reproduce", row.info.run_id)
     assert said.endswith("identical: every stage made the same bytes\n")
     client, _ = store()
     assert client.get_run(row.info.run_id).data.tags["digitsum.reproduced"].startswith("identical")
 
-    lock = yaml.safe_load(Path("dvc.lock").read_text())
+    lock = yaml.safe_load(Path(client.download_artifacts(row.info.run_id, "dvc.lock")).read_text())
     for stage in ("train", "evaluate"):
         lock["stages"][stage]["outs"][0]["md5"] = "0" * 32
     client.log_text(row.info.run_id, yaml.safe_dump(lock), "dvc.lock")
     said = digitsum("reproduce", row.info.run_id, code=1)
     assert "diverges first at train, on this machine" in said
     assert client.get_run(row.info.run_id).data.tags["digitsum.reproduced"].startswith("diverges first at train")
-    assert call("git", "status", "--porcelain").split() == ["M", "dvc.lock", "M", "params.yaml"]
+    assert call("git", "status", "--porcelain") == ""

@@ -111,6 +111,12 @@ def test_curve_is_of_the_averaged_model(
 ) -> None:
     averaged, curve = trained(strips, tiny_model_params, recipe, description)
     averaged.write(tmp_path / "model.safetensors")
-    again = SumModel.read(tmp_path / "model.safetensors").predict(strips.images, shifts=(0,)).log_probability
-    loss = -again[np.arange(16), strips.sums].mean()
-    assert curve[-1].val_loss == pytest.approx(loss, rel=1e-5)
+    model = SumModel.read(tmp_path / "model.safetensors")
+
+    def loss(**words: object) -> float:
+        return -model.predict(strips.images, **words).log_probability[np.arange(16), strips.sums].mean()
+
+    tempered = loss()
+    model.temperature.fill_(1)  # it is fitted at the end, so that of the curve is one
+    assert curve[-1].val_loss == pytest.approx(loss(shifts=(0,)), rel=1e-5)
+    assert tempered < loss()

@@ -12,8 +12,9 @@ from digitsum.analysis import predictions
 from digitsum.analysis.comparison import Comparison, compare
 from digitsum.compare import PREDICTIONS, TEST
 from digitsum.errors import InputError
+from digitsum.tracking.git import git
 from digitsum.tracking.others import Other
-from digitsum.tracking.results import Result, git, in_commit
+from digitsum.tracking.results import Result, in_commit
 from digitsum.tracking.tracker import flat
 
 MAIN = "main"

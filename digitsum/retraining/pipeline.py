@@ -15,7 +15,8 @@ from urllib.request import urlopen
 from digitsum.errors import InputError
 from digitsum.params import load_yaml
 from digitsum.tracking.checksums import checksum
-from digitsum.tracking.results import PARAMS, PIPELINE, Essence, metrics_files
+from digitsum.tracking.patches import PARAMS, PIPELINE
+from digitsum.tracking.results import Essence, metrics_files
 from digitsum.tracking.storage import cache_folder
 
 Manner = Literal["run", "restored", "skipped"]

@@ -24,8 +24,9 @@ from digitsum.strips.dataset import Strips
 from digitsum.strips.params import IngestParams, StripParams
 from digitsum.tracking import sync as tracking
 from digitsum.tracking.models import ModelForm
+from digitsum.tracking.patches import PARAMS
 from digitsum.tracking.registry import CHAMPION, Registry
-from digitsum.tracking.results import PARAMS, Result, in_workspace
+from digitsum.tracking.results import Result, in_workspace
 from digitsum.tracking.rows import Rows
 from digitsum.tracking.store import SWITCH, embedded_store, opened, switched_off, tracking_uri
 

@@ -1,12 +1,15 @@
 """Where a result comes from and what it became, asked from any end: a run, a model, a file, data."""
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from digitsum.errors import InputError
 from digitsum.tracking.checksums import checksum
-from digitsum.tracking.rows import PARENT, Rows, checksums_of
+from digitsum.tracking.results import LOCK
+from digitsum.tracking.rows import PARENT, PATCH, Rows, checksums_of, origin_of
 
 
 def find_row(rows: Rows, client: Any, what: str) -> Any:
@@ -15,23 +18,38 @@ def find_row(rows: Rows, client: Any, what: str) -> Any:
     Raises:
         InputError: if there is none.
     """
+    if what.startswith("models:/m-"):
+        return _newest_with(rows, _checksum_of_model(client, what), what)
     if what.startswith("models:/"):
-        return _row_of_run(client, _run_of_model(client, what), what)
-    if Path(what).is_file():
-        md5 = checksum(Path(what))
-        if found := rows.with_data(md5):
-            return found[-1]
-        raise InputError(
-            f"{what}: no result has this file (MD5 {md5}); python -m digitsum sync --history adds older ones"
-        )
-    named = rows.find(mlflow__runName=what)
+        return _row_of_run(client, _run_of_version(client, what), what)
+    if Path(what).exists():
+        return _newest_with(rows, checksum(Path(what)), what)
+    named = [] if "'" in what else rows.find(mlflow__runName=what)  # a filter cannot say it
     if len(named) > 1:
         ids = ", ".join(run.info.run_id for run in named)
         raise InputError(f"{what}: the name of {len(named)} runs; give one of the ids {ids}")
     return _row_of_run(client, named[0].info.run_id if named else what, what)
 
 
-def _run_of_model(client: Any, uri: str) -> str:
+def _newest_with(rows: Rows, md5: str, what: str) -> Any:
+    if found := rows.with_data(md5):
+        return found[-1]
+    raise InputError(f"{what}: no result has it (MD5 {md5}); python -m digitsum sync --history adds older ones")
+
+
+NO_MODEL = "no such model; models:/NAME@ALIAS, models:/NAME/VERSION or models:/m-ID"
+
+
+def _checksum_of_model(client: Any, uri: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.get_logged_model(uri.removeprefix("models:/")).tags["digitsum.md5"])
+    except (MlflowException, KeyError) as error:
+        raise InputError(f"{uri}: {NO_MODEL}") from error
+
+
+def _run_of_version(client: Any, uri: str) -> str:
     from mlflow.exceptions import MlflowException
 
     name, _, alias = uri.removeprefix("models:/").partition("@")
@@ -39,11 +57,9 @@ def _run_of_model(client: Any, uri: str) -> str:
         if alias:
             return str(client.get_model_version_by_alias(name, alias).run_id)
         name, _, number = name.partition("/")
-        if number:
-            return str(client.get_model_version(name, number).run_id)
-        return str(client.get_logged_model(name).source_run_id)
+        return str(client.get_model_version(name, number).run_id)
     except MlflowException as error:
-        raise InputError(f"{uri}: no such model; models:/NAME@ALIAS, models:/NAME/VERSION or models:/m-ID") from error
+        raise InputError(f"{uri}: {NO_MODEL}") from error
 
 
 def _row_of_run(client: Any, run_id: str, what: str) -> Any:
@@ -62,17 +78,16 @@ def _row_of_run(client: Any, run_id: str, what: str) -> Any:
     return run
 
 
-def account(client: Any, rows: Rows, row: Any) -> str:
+def account(rows: Rows, row: Any) -> str:
     """Everything that a result depends on, and the commands that bring it back."""
     tags, run_id = row.data.tags, row.info.run_id
-    commit, dirty = tags["mlflow.source.git.commit"], tags["digitsum.dirty"] == "true"
-    patch = dirty and any(item.path == "changes.patch" for item in client.list_artifacts(run_id))
-    changes = ", with changes.patch" if patch else ", with unknown changes" if dirty else ""
-    lines = [("result", f"{row.info.run_name}  (run {run_id})"), ("code", f"{commit}{changes}")]
+    lines = [("result", f"{row.info.run_name}  (run {run_id})"), ("code", _code(tags))]
     for path, md5 in checksums_of(tags).items():
-        lines.append(("data" if path.startswith("data/") else "model", f"{md5:<36}  {path}"))
-    for model in rows.models_of(row):
-        lines.append(("", f"models:/{model}"))
+        lines.append((path.partition("/")[0], f"{md5:<36}  {path}"))
+    lines += [("", f"models:/{model}") for model in rows.models_of(row)]
+    models = [md5 for path, md5 in checksums_of(tags).items() if path.startswith("models/")]
+    same = {run.info.run_id: run.info.run_name for md5 in models for run in rows.with_data(md5)}
+    lines += [("same model", f"{other}  {name}") for other, name in same.items() if other != run_id]
     environment = [tags[name] for name in ("digitsum.python", "digitsum.platform", "digitsum.packages") if name in tags]
     lines.append(("environment", "python " + ", ".join(environment) if environment else "not known"))
     for child in rows.find(mlflow__parentRunId=run_id):
@@ -81,13 +96,32 @@ def account(client: Any, rows: Rows, row: Any) -> str:
     if "digitsum.reproduced" in tags:
         lines.append(("reproduced", tags["digitsum.reproduced"]))
     lines += [("param", f"{name} = {value}") for name, value in sorted(row.data.params.items())]
-    fetch = f"mlflow artifacts download --run-id {run_id} --dst-path . --artifact-path"
-    again = [f"git checkout {commit}"]
-    again += [f"{fetch} changes.patch && git apply changes.patch"] if patch else []
-    again += [f"{fetch} dvc.lock", "dvc checkout || dvc pull || dvc repro"]
-    lines += [("again", command) for command in again]
-    lines.append(("or, checked", f"python -m digitsum reproduce {run_id}"))
+    lines += [("again", command) for command in _again(tags, run_id)]
     return _aligned(lines)
+
+
+def _code(tags: Mapping[str, str]) -> str:
+    commit, origin = tags["mlflow.source.git.commit"], tags["digitsum.origin"]
+    if tags["digitsum.patched"] == "true":
+        return f"{commit}, with {PATCH}" if origin == commit else f"{commit}, which is {origin} with {PATCH}"
+    return commit + (", with unknown changes" if tags["digitsum.dirty"] == "true" else "")
+
+
+def _again(tags: Mapping[str, str], run_id: str) -> list[str]:
+    """The commands that bring a result back."""
+    try:
+        commit, patched = origin_of(tags)
+    except InputError as error:
+        return [str(error)]
+    fetch = f"mlflow artifacts download --run-id {run_id} --dst-path . --artifact-path"
+    return [
+        "git stash --include-untracked",  # git checkout would carry changes along
+        f"git checkout {commit}",
+        *([f"{fetch} {PATCH} && git apply {PATCH} && rm {PATCH}"] if patched else []),
+        f"{fetch} {LOCK}",
+        "dvc checkout || dvc pull || dvc repro",
+        f"python -m digitsum reproduce {run_id}   # or this: elsewhere, from nothing, and checked",
+    ]
 
 
 def _stage(run: Any) -> str:
@@ -103,14 +137,18 @@ def _stage(run: Any) -> str:
 
 
 def users_of(rows: Rows, md5: str) -> str:
-    """The results that have data, or a model, with this checksum.
+    """The results that have data, or a model, with a checksum that begins so.
 
     Raises:
         InputError: if there are none.
     """
+    if not re.fullmatch(r"[0-9a-f]{4,32}(\.dir)?", md5):
+        raise InputError(f"{md5!r}: not a checksum; dvc.lock has those of the workspace: 4 to 32 hexadecimal digits")
     found = rows.with_data(md5)
     if not found:
-        raise InputError(f"{md5}: no result has data with this checksum; dvc.lock has those of the workspace")
+        raise InputError(
+            f"{md5}: no result has data with this checksum; python -m digitsum trace names those of a result"
+        )
     paths = {path for run in found for path, own in checksums_of(run.data.tags).items() if own.startswith(md5)}
     lines = [(path, "") for path in sorted(paths)]
     return _aligned(lines + [("result", f"{run.info.run_id}  {run.info.run_name}") for run in found])

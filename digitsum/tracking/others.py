@@ -11,8 +11,9 @@ from typing import Any
 
 from digitsum.errors import InputError
 from digitsum.tracking.checksums import checksum, digest
+from digitsum.tracking.git import git
 from digitsum.tracking.lineage import find_row
-from digitsum.tracking.results import LOCK, Essence, essence, experiments, git
+from digitsum.tracking.results import LOCK, Essence, essence, experiments
 from digitsum.tracking.rows import Rows
 from digitsum.tracking.storage import fetch, find
 from digitsum.tracking.store import opened

@@ -1,7 +1,8 @@
 """What stages have to tell MLflow, on disk until it is told: no stage waits for a server, and no server loses a run.
 
 Each run has a folder of its own, its parcel: `events.jsonl`, one event a line in the order they happened, the `files`
-that go with them, and `sent`, how many events the store has. Once its run has ended and all of it is sent, it goes.
+that go with them, `sent`, how many events the store has, and `alive`, which its process holds a lock on: the kernel
+lets go of it however the process ends. Once its run has ended and all of it is sent, the parcel goes.
 """
 
 import fcntl
@@ -27,6 +28,9 @@ def outbox() -> Path:
     return repository_root() / OUTBOX
 
 
+SAME_START = 5.0  # seconds that the start of one process may seem to move, as when the clock is set
+
+
 @dataclass(frozen=True)
 class Process:
     """What tells a process from a later one with the same number."""
@@ -41,12 +45,13 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Of other machines nothing is known, so they are thought to live."""
+        """On this machine."""
         if self.host != socket.gethostname():
-            return True
+            return False
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
-            return bool(process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE)
+            same = abs(process.create_time() - self.started) < SAME_START
+            return same and process.status() != psutil.STATUS_ZOMBIE
         return False
 
 
@@ -55,9 +60,15 @@ def driver() -> Process | None:
     found = None
     for parent in psutil.Process().parents():
         with suppress(psutil.Error):
-            if any(Path(word).name == "dvc" for word in parent.cmdline()[:4]):
+            if _is_dvc(parent.cmdline()):
                 found = Process.of(parent)
     return found
+
+
+def _is_dvc(words: list[str]) -> bool:
+    """By itself, or as a script or module that Python runs; not an editor of a folder with its name."""
+    names = [Path(word).name for word in words[:4]]
+    return names[:1] == ["dvc"] or ("dvc" in names and names[0].startswith("python"))
 
 
 @dataclass(frozen=True)
@@ -65,20 +76,26 @@ class Parcel:
     folder: Path
 
     @classmethod
-    def begin(cls, store: str, name: str, tags: Mapping[str, str]) -> "Parcel":
-        """Of a new run, which lasts no longer than this process."""
+    @contextmanager
+    def begin(cls, store: str, name: str, tags: Mapping[str, str]) -> "Iterator[Parcel]":
+        """Of a new run, which lasts as long as the block."""
         parcel = cls(outbox() / f"{time.time_ns()}-{uuid.uuid4().hex[:12]}")
         (parcel.folder / "files").mkdir(parents=True)
         above = driver()
-        parcel.add(
-            "start",
-            store=store,
-            name=name,
-            tags=dict(tags),
-            process=asdict(Process.of(psutil.Process())),
-            driver=above and asdict(above),
-        )
-        return parcel
+        with (parcel.folder / "alive").open("w") as life:
+            fcntl.flock(life, fcntl.LOCK_EX)
+            parcel.add("start", store=store, name=name, tags=dict(tags), driver=above and asdict(above))
+            yield parcel
+
+    @property
+    def alive(self) -> bool:
+        """Whether its run goes on, in whatever process, container or machine that shares this folder."""
+        with suppress(FileNotFoundError), (self.folder / "alive").open() as life:
+            try:
+                fcntl.flock(life, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
     def add(self, kind: str, **content: Any) -> None:
         """Appends an event. A line that is cut off, as when the process dies in it, is not read."""
@@ -102,18 +119,18 @@ class Parcel:
     def events(self) -> list[dict[str, Any]]:
         """All whole lines. A run whose process is gone without a word gets the end that it could not write."""
         with suppress(FileNotFoundError):  # begun this moment, or sent and removed
-            text = (self.folder / "events.jsonl").read_text()
-            events = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-            if events and events[-1]["kind"] != "end" and not Process(**events[0]["process"]).alive:
-                again = (self.folder / "events.jsonl").read_text()
-                if again == text:  # else it ended between the two looks
-                    events.append({"kind": "end", "time": events[-1]["time"], "status": "KILLED"})
+            alive = self.alive
+            events = list(_whole((self.folder / "events.jsonl").read_text()))
+            if events and events[0]["kind"] != "start":  # that line was cut, so nobody knows what run this was
+                return []
+            if not alive and events and events[-1]["kind"] != "end":
+                events.append({"kind": "end", "time": events[-1]["time"], "status": "KILLED"})
             return events
         return []
 
     @property
     def store(self) -> str | None:
-        """None if it has just begun or is already gone."""
+        """None if it has just begun, is already gone, or was cut off as it began."""
         events = self.events()
         return events[0]["store"] if events else None
 
@@ -139,6 +156,14 @@ class Parcel:
         shutil.rmtree(gone)
 
 
+def _whole(text: str) -> Iterator[dict[str, Any]]:
+    """The events of lines that are whole; a full disk may have cut one in the middle of the file."""
+    for line in text.splitlines(keepends=True):
+        with suppress(json.JSONDecodeError):
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
 def parcels() -> list[Parcel]:
     """Oldest first."""
     folder = outbox()
@@ -148,9 +173,13 @@ def parcels() -> list[Parcel]:
 
 
 @contextmanager
-def alone(name: str) -> Iterator[None]:
-    """Waits until no other process holds the lock `name`, and holds it for the block."""
+def alone(name: str, wait: bool = True) -> Iterator[bool]:
+    """Holds the lock `name` for the block, once no other process does; without waiting, says whether it was free."""
     outbox().mkdir(parents=True, exist_ok=True)
     with (outbox() / name).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

@@ -14,7 +14,9 @@ from typing import Any
 from digitsum.errors import InputError
 from digitsum.files import read_json
 from digitsum.tracking.checksums import checksum
-from digitsum.tracking.results import LOCK, PIPELINE, Essence, essence, metrics_files
+from digitsum.tracking.patches import PIPELINE
+from digitsum.tracking.results import LOCK, Essence, essence, metrics_files
+from digitsum.tracking.rows import PATCH, origin_of
 from digitsum.tracking.tracker import environment
 
 TOLERANCE = 0.02  # of a metric, absolute up to 1 and relative beyond: two seeds of one recipe are this far apart
@@ -56,17 +58,16 @@ def reproduce(client: Any, row: Any) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="digitsum-") as temporary:
         clone, papers = Path(temporary) / "clone", Path(temporary) / "papers"
         papers.mkdir()
+        commit, patched = origin_of(tags)
+        wanted = [LOCK, PATCH] if patched else [LOCK]
         there = {item.path for item in client.list_artifacts(row.info.run_id)}
-        wanted = [LOCK, "changes.patch"] if tags["digitsum.dirty"] == "true" else [LOCK]
-        paper = {
-            name: client.download_artifacts(row.info.run_id, name, str(papers)) for name in wanted if name in there
-        }
-        lock = Path(paper[LOCK]).read_text()
-        if tags["digitsum.dirty"] == "true" and "changes.patch" not in paper:
+        if missing := [name for name in wanted if name not in there]:
             raise InputError(
-                f"{row.info.run_id}: made with changes of {tags['mlflow.source.git.commit'][:10]} that nobody recorded"
+                f"{row.info.run_id}: no {' or '.join(missing)} at {row.info.artifact_uri}; bring its files back there"
             )
-        _clone(tags["mlflow.source.git.commit"], paper.get("changes.patch"), clone)
+        paper = {name: client.download_artifacts(row.info.run_id, name, str(papers)) for name in wanted}
+        lock = Path(paper[LOCK]).read_text()
+        _clone(commit, paper.get(PATCH), clone)
         _lay_out(essence(lock), clone)
         started = time.time()
         _repro(clone)
@@ -96,9 +97,16 @@ def compare(
 
 def _clone(commit: str, patch: str | None, clone: Path) -> None:
     _git("clone", "--quiet", "--shared", "--no-checkout", ".", str(clone), failed="cannot be cloned")
-    _git("-C", str(clone), "checkout", "--quiet", commit, failed="is not in this repository; git fetch may bring it")
+    _git(
+        "-C",
+        str(clone),
+        "checkout",
+        "--quiet",
+        commit,
+        failed="is not in this repository; git fetch, or of a colleague's experiment dvc exp pull, may bring it",
+    )
     if patch:
-        _git("-C", str(clone), "apply", patch, failed="does not take changes.patch")
+        _git("-C", str(clone), "apply", patch, failed=f"does not take {PATCH}")
 
 
 def _git(*words: str, failed: str) -> None:

@@ -1,9 +1,7 @@
 """Results of the pipeline, as dvc.lock tells them: what each stage was given and what it made, wherever it was made."""
 
-import difflib
 import hashlib
 import json
-import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -16,14 +14,17 @@ from typing import Any
 
 import yaml
 
-from digitsum.editing import edited
 from digitsum.errors import InputError
 from digitsum.files import read_json, repository_root, write_json
 from digitsum.params import load_yaml
-from digitsum.tracking.checksums import checksum, digest
+from digitsum.tracking import patches
+from digitsum.tracking.checksums import digest
+from digitsum.tracking.git import blobs, git, head_commit
+from digitsum.tracking.patches import PARAMS, PIPELINE
 
-LOCK, PIPELINE, PARAMS = "dvc.lock", "dvc.yaml", "params.yaml"
+LOCK = "dvc.lock"
 SEEN = Path(".digitsum/results")  # of this workspace, until they have a row
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, subprocess.CalledProcessError)
 Essence = dict[str, Any]
 
 
@@ -38,7 +39,8 @@ class Result:
     experiment: str | None  # DVC's name of it
     commit: str  # that holds its code and params, or that the workspace is based on
     dirty: bool  # whether code or params differ from those of the commit
-    patch: str  # by what, as far as known
+    origin: str  # the commit that the patch is of: an experiment's own is gone once DVC removes it
+    patch: str  # what makes the code and params of the origin those of the result, as far as known
     time: int  # milliseconds since the epoch
 
     @cached_property
@@ -52,6 +54,10 @@ class Result:
         return digest(self.stages)
 
     def stage_key(self, name: str) -> str:
+        """Of what a stage was given and made; many runs may have made the same outs of other params."""
+        return digest(self.stages[name])
+
+    def outs_key(self, name: str) -> str:
         return digest(self.stages[name]["outs"])
 
     @property
@@ -71,9 +77,14 @@ class Result:
         read = {path: md5 for stage in self.stages.values() for path, md5 in stage["deps"].items()}
         return {path: md5 for path, md5 in read.items() if not _made(path, self.outs)}
 
+    @property
+    def code(self) -> dict[str, str]:
+        return {path: md5 for path, md5 in self.sources.items() if not path.startswith("data/")}
+
     @cached_property
     def metrics(self) -> dict[str, float]:
-        return {name: value for text in self.figures.values() for name, value in json.loads(text).items()}
+        found = {name: value for text in self.figures.values() for name, value in json.loads(text).items()}
+        return {name: value for name, value in found.items() if isinstance(value, int | float)}
 
     def is_whole(self) -> bool:
         """Every stage is there, was given what the others made, the same code and params, and the metrics are its own.
@@ -128,77 +139,50 @@ def metrics_files(pipeline: str) -> list[str]:
 
 def in_workspace() -> Result | None:
     """The result that dvc.lock holds, whether or not code and params have changed since."""
-    with suppress(OSError, ValueError, KeyError, yaml.YAMLError, subprocess.CalledProcessError):
+    head = head_commit()
+    with suppress(*UNREADABLE):
         lock, pipeline = Path(LOCK).read_text(), Path(PIPELINE).read_text()
         figures = {path: Path(path).read_text() for path in metrics_files(pipeline)}
-        head = git("rev-parse", "HEAD").strip()
-        changed = int(Path(LOCK).stat().st_mtime * 1000)
-        draft = Result(lock, pipeline, figures, "", None, head, dirty=False, patch="", time=changed)
+        changed = Path(LOCK).stat().st_mtime
+        draft = Result(lock, pipeline, figures, "", None, head, False, head, "", int(changed * 1000))
         if draft.is_whole():
             dirty = not _is_of(draft, head)
-            occasion = f"workspace on {head[:10]}" + (" with changes" if dirty else "")
-            return replace(draft, occasion=occasion, dirty=dirty, patch=_patch(draft, head) if dirty else "")
+            when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(changed))
+            occasion = f"workspace on {head[:10]}{' with changes' if dirty else ''}, {when}"
+            patch = patches.of_workspace(head, draft.code, draft.params) if dirty else ""
+            return replace(draft, occasion=occasion, dirty=dirty, patch=patch)
     return None
 
 
-def _patch(result: Result, commit: str) -> str:
-    """What makes the code and params of the commit those of the result; empty if its code is nowhere to be found."""
-    code = {path: md5 for path, md5 in result.sources.items() if not path.startswith("data/")}
-    there = [hashlib.md5(text).hexdigest() for text in _blobs(commit, list(code))]
-    changed = [path for (path, md5), own in zip(code.items(), there, strict=True) if md5 != own]
-    if any(not Path(path).is_file() or checksum(Path(path)) != code[path] for path in changed):
-        return ""
-    tracked = set(git("ls-files", "--", *changed).splitlines()) if changed else set()
-    patch = git("diff", "--binary", commit, "--", PIPELINE, *tracked)
-    for path in changed:
-        if path not in tracked:
-            text = Path(path).read_text().splitlines(keepends=True)
-            patch += f"diff --git a/{path} b/{path}\nnew file mode 100644\n"
-            patch += "".join(difflib.unified_diff([], text, "/dev/null", f"b/{path}"))
-    return patch + _params_patch(_blobs(commit, [PARAMS])[0].decode(), result.params)
-
-
-def _params_patch(text: str, sections: Mapping[str, Any]) -> str:
-    old, new = (lines.splitlines(keepends=True) for lines in (text, edited(text, sections)))
-    return "".join(difflib.unified_diff(old, new, f"a/{PARAMS}", f"b/{PARAMS}"))
-
-
 def _is_of(result: Result, commit: str) -> bool:
-    """Whether the commit holds exactly the code and params of the result."""
-    paths = [PARAMS, *(path for path, md5 in result.sources.items() if not md5.endswith(".dir"))]
-    texts = dict(zip(paths, _blobs(commit, paths), strict=True))
-    params = load_yaml(texts.pop(PARAMS).decode())
-    return all(params.get(name) == values for name, values in result.params.items()) and all(
-        hashlib.md5(text).hexdigest() == result.sources[path] for path, text in texts.items()
+    """Whether the commit holds exactly the code, commands and params of the result."""
+    paths = [PARAMS, PIPELINE, *(path for path, md5 in result.sources.items() if not md5.endswith(".dir"))]
+    params, pipeline, *texts = blobs(commit, paths)
+    held, stages = load_yaml(params.decode()), load_yaml(pipeline.decode())["stages"]
+    return (
+        all(held.get(name) == values for name, values in result.params.items())
+        and all(stages.get(name, {}).get("cmd") == stage["cmd"] for name, stage in result.stages.items())
+        and all(
+            hashlib.md5(text).hexdigest() == result.sources[path] for path, text in zip(paths[2:], texts, strict=True)
+        )
     )
-
-
-def _blobs(commit: str, paths: list[str]) -> list[bytes]:
-    """What a commit has of files; nothing of those that it does not have."""
-    wanted = "".join(f"{commit}:{path}\n" for path in paths).encode()
-    said = subprocess.run(["git", "cat-file", "--batch"], input=wanted, capture_output=True, check=True).stdout
-    blobs, place = [], 0
-    for _ in paths:
-        header, _, _ = said[place:].partition(b"\n")
-        place += len(header) + 1
-        size = 0 if header.endswith(b"missing") else int(header.split()[-1])
-        blobs.append(said[place : place + size])
-        place += 0 if header.endswith(b"missing") else size + 1
-    return blobs
 
 
 def in_commit(commit: str, experiment: str | None) -> Result | None:
     """The result that a commit, or the commit behind an experiment, holds."""
-    with suppress(ValueError, KeyError, TypeError, yaml.YAMLError, subprocess.CalledProcessError):
-        lock, pipeline = (blob.decode() for blob in _blobs(commit, [LOCK, PIPELINE]))
+    with suppress(*UNREADABLE):
+        lock, pipeline = (blob.decode() for blob in blobs(commit, [LOCK, PIPELINE]))
         paths = metrics_files(pipeline)
-        figures = {path: blob.decode() for path, blob in zip(paths, _blobs(commit, paths), strict=True)}
+        figures = {path: blob.decode() for path, blob in zip(paths, blobs(commit, paths), strict=True)}
         at = int(git("show", "-s", "--format=%ct", commit)) * 1000
         occasion = f"experiment {experiment}" if experiment else f"commit {commit[:10]}"
-        result = Result(lock, pipeline, figures, occasion, experiment, commit, dirty=False, patch="", time=at)
+        result = Result(lock, pipeline, figures, occasion, experiment, commit, False, commit, "", at)
         if result.is_whole():
-            dirty = not _is_of(result, commit)
-            return Result(lock, pipeline, figures, occasion, experiment, commit, dirty, "", at)
+            result = replace(result, dirty=not _is_of(result, commit))
+            if experiment and not result.dirty:
+                origin = git("rev-parse", f"{commit}^").strip()
+                return replace(result, origin=origin, patch=patches.between(origin, commit, result.code))
+            return result
     return None
 
 
@@ -211,46 +195,27 @@ def experiments() -> list[tuple[str, str]]:
 
 
 def history() -> list[str]:
-    """All commits that changed dvc.lock, oldest first."""
-    return git("rev-list", "--reverse", "--all", "--", LOCK).split()
+    """All commits that changed dvc.lock, oldest first; experiments and stashes are not history."""
+    aside = ("--exclude=refs/exps/*", "--exclude=refs/stash")
+    return git("rev-list", "--reverse", *aside, "--all", "--", LOCK).split()
 
 
-def remember() -> None:
-    """Keeps the workspace's result on disk until it has its row, since the next `dvc repro` overwrites dvc.lock."""
+def remember(store: str) -> None:
+    """Keeps the workspace's result on disk until the store has its row: the next `dvc repro` overwrites dvc.lock."""
     if (result := in_workspace()) is not None:
-        write_json(repository_root() / SEEN / f"{result.key}.json", asdict(result))
+        name = f"{digest([store, result.key])}.json"
+        write_json(repository_root() / SEEN / name, {"store": store, "result": asdict(result)})
 
 
-def remembered() -> Iterator[tuple[Path, Result]]:
+def remembered(store: str) -> Iterator[tuple[Path, Result]]:
     """
     Raises:
         InputError: if a file is not what `remember` wrote.
     """
     for path in sorted((repository_root() / SEEN).glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
         try:
-            yield path, Result(**read_json(path))
-        except TypeError as error:
+            kept = read_json(path)
+            if kept["store"] == store:
+                yield path, Result(**kept["result"])
+        except (KeyError, TypeError) as error:
             raise InputError(f"{path}: not a result as this version keeps them; delete the file") from error
-
-
-def git(*words: str) -> str:
-    """
-    Raises:
-        InputError: if git or a repository of it is missing.
-        CalledProcessError: if git refuses.
-    """
-    try:
-        english = os.environ | {"LC_ALL": "C"}
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=True, env=english).stdout
-    except FileNotFoundError as error:
-        raise InputError("git: no such command; results are told apart by their commits, so install it") from error
-    except subprocess.CalledProcessError as error:
-        if "not a git repository" in error.stderr:
-            raise InputError(
-                f"{Path.cwd()}: not a git repository; results are told apart by commits: git init"
-            ) from error
-        raise
-
-
-def now() -> int:
-    return int(time.time() * 1000)

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from digitsum.errors import InputError
 from digitsum.tracking.models import ModelForm, log_model
 from digitsum.tracking.results import Essence, Result
 from digitsum.tracking.sender import log_params
-from digitsum.tracking.store import search
+from digitsum.tracking.store import query, search
 from digitsum.tracking.tracker import flat
 
 PARENT = "mlflow.parentRunId"
+PATCH = "changes.patch"
 NOTE = "mlflow.note.content"
 LONGEST_NOTE = 4000  # characters; a tag holds 8,000
 ENVIRONMENT = ("digitsum.python", "digitsum.platform", "digitsum.packages")
@@ -37,8 +39,7 @@ class Rows:
 
     def with_data(self, md5: str) -> list[Any]:
         """Rows of results that have a file or folder with a checksum that begins so, oldest first."""
-        words = f"tags.`digitsum.checksums` LIKE '%\"{md5}%'"
-        return list(self._client.search_runs([self.experiment], words, order_by=["attributes.start_time ASC"]))
+        return query(self._client, self.experiment, f"tags.`digitsum.checksums` LIKE '%\"{md5}%'")
 
     def models_of(self, row: Any) -> list[str]:
         """Ids of the models that a row has."""
@@ -78,7 +79,7 @@ class Rows:
         return True
 
     def _begin(self, result: Result) -> str:
-        computed = [run.info.start_time for run in self._computed(result, "").values() if _is_free(run)]
+        computed = [run.info.start_time for run in self._own(result, "").values()]
         run = self._client.create_run(
             self.experiment,
             min([result.time, *computed]),
@@ -88,11 +89,15 @@ class Rows:
         return str(run.info.run_id)
 
     def _fill(self, row: str, result: Result) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, RunTag
+        from mlflow.entities import Dataset, DatasetInput, InputTag, RunTag
 
-        runs = self._computed(result, row)
+        own = self._own(result, row)
+        runs = self._elsewhere(result) | own
         for stage, essence in result.stages.items():
-            self._child(row, result, stage, essence, runs.get(stage))
+            if stage in own:
+                self._client.set_tag(own[stage].info.run_id, PARENT, row)
+            else:
+                self._stand_in(row, result, stage, essence, runs.get(stage))
         environment = {
             name: value for run in runs.values() for name, value in run.data.tags.items() if name in ENVIRONMENT
         }
@@ -100,7 +105,7 @@ class Rows:
         self._client.log_batch(row, tags=[RunTag(*pair) for pair in (environment | _tags(result)).items()])
         self._client.log_text(row, result.lock, "dvc.lock")
         if result.patch:
-            self._client.log_text(row, result.patch, "changes.patch")
+            self._client.log_text(row, result.patch, PATCH)
 
         data = {path: md5 for path, md5 in result.outs.items() if path.startswith("data/")}
         self._client.log_inputs(
@@ -113,34 +118,43 @@ class Rows:
                 for path, md5 in data.items()
             ],
         )
-        model = log_model(self._client, self.experiment, row, self._form, result) if self._form else None
-        data_name, data_digest = _judged_on(result)
-        metrics = [
-            Metric(name, float(value), result.time, 0, model, data_name, data_digest, row)
-            for name, value in result.metrics.items()
-        ]
-        self._client.log_batch(row, metrics=metrics)
+        self._add_model(row, result, result.time)
         ends = [run.info.end_time for run in runs.values() if run.data.tags.get(PARENT) == row and run.info.end_time]
         self._client.set_terminated(row, "FINISHED", max([result.time, *ends]))
 
-    def _computed(self, result: Result, row: str) -> dict[str, Any]:
-        """The run that made the outs of each stage, as far as known: the row's own, or one without a row, or any."""
+    def _add_model(self, row: str, result: Result, time: int) -> None:
+        """The logged model, if its file is to be had, and the metrics, of which a store takes each only once."""
+        from mlflow.entities import Metric
 
-        def distance(run: Any) -> tuple[bool, bool, bool]:
-            elsewhere = run.data.tags.get("digitsum.experiment") != result.experiment
-            return run.data.tags.get(PARENT) != row, not _is_free(run), elsewhere
+        model = log_model(self._client, self.experiment, row, self._form, result) if self._form else None
+        name, md5 = _judged_on(result)
+        metrics = [Metric(key, float(value), time, 0, model, name, md5, row) for key, value in result.metrics.items()]
+        self._client.log_batch(row, metrics=metrics)
+
+    def _own(self, result: Result, row: str) -> dict[str, Any]:
+        """The run of each stage that ran for this row, as far as known: already its child, or nobody's."""
+
+        def distance(run: Any) -> tuple[bool, bool]:
+            return run.data.tags.get(PARENT) != row, run.data.tags.get("digitsum.experiment") != result.experiment
 
         found: dict[str, Any] = {}
         for stage in result.stages:
-            if runs := self.find(digitsum__outs=result.stage_key(stage), digitsum__stage=stage):
-                found[stage] = min(runs, key=distance)
+            runs = self.find(digitsum__made=result.stage_key(stage), digitsum__stage=stage)
+            if mine := [run for run in runs if run.data.tags.get(PARENT, row) == row]:
+                found[stage] = min(mine, key=distance)
         return found
 
-    def _child(self, row: str, result: Result, stage: str, essence: Essence, run: Any | None) -> None:
-        """The run of a stage, or where that is in another row or unknown, one that stands for it."""
-        if run is not None and (_is_free(run) or run.data.tags[PARENT] == row):
-            self._client.set_tag(run.info.run_id, PARENT, row)
-            return
+    def _elsewhere(self, result: Result) -> dict[str, Any]:
+        """The run that computed each stage for another row: of the same params if there is one, or at least outs."""
+        found: dict[str, Any] = {}
+        for stage in result.stages:
+            same = self.find(digitsum__made=result.stage_key(stage), digitsum__stage=stage)
+            if runs := same or self.find(digitsum__outs=result.outs_key(stage), digitsum__stage=stage):
+                found[stage] = runs[0]
+        return found
+
+    def _stand_in(self, row: str, result: Result, stage: str, essence: Essence, run: Any | None) -> None:
+        """A child that stands for a stage whose run is in another row or unknown."""
         if self.find(**{"mlflow__parentRunId": row, "digitsum__stage": stage}):
             return
         tags = {PARENT: row, "digitsum.stage": stage, "digitsum.restored": "true"}
@@ -169,15 +183,16 @@ class Rows:
             for name, value in new.items():
                 self._client.set_tag(run.info.run_id, name, value)
             if better:
+                if result.patch:
+                    self._client.log_text(run.info.run_id, result.patch, PATCH)
                 self._client.update_run(run.info.run_id, name=_name(result))
         for stage in result.stages:  # computed once more, with the same outcome
-            for other in self.find(digitsum__outs=result.stage_key(stage), digitsum__stage=stage):
-                if _is_free(other):
+            for other in self.find(digitsum__made=result.stage_key(stage), digitsum__stage=stage):
+                if PARENT not in other.data.tags:
                     self._client.set_tag(other.info.run_id, PARENT, run.info.run_id)
-
-
-def _is_free(run: Any) -> bool:
-    return PARENT not in run.data.tags
+        if self._form and not self.models_of(run):  # its file was not here before, as after a clone without dvc pull
+            when = next((self._client.get_metric_history(run.info.run_id, name)[0] for name in run.data.metrics), None)
+            self._add_model(run.info.run_id, result, when.timestamp if when else result.time)
 
 
 def _name(result: Result) -> str:
@@ -191,6 +206,8 @@ def _tags(result: Result) -> dict[str, str]:
     checksums = sources | {path: md5 for path, md5 in result.outs.items() if not path.startswith("reports/")}
     return {
         "mlflow.source.git.commit": result.commit,
+        "digitsum.origin": result.origin,
+        "digitsum.patched": str(bool(result.patch)).lower(),
         "digitsum.dirty": str(result.dirty).lower(),
         "digitsum.experiment": result.experiment or "",
         "digitsum.checksums": json.dumps(checksums),
@@ -207,8 +224,10 @@ def _occasions(occasions: list[str]) -> str:
 
 
 def _note(result: Result) -> str:
-    kept = "with changes that `changes.patch` has" if result.patch else "with changes that are not known"
+    kept = f"with changes that `{PATCH}` has" if result.patch else "with changes that are not known"
     where = f"`{result.commit}`" + (f", {kept}" if result.dirty else "")
+    if result.experiment and result.patch:
+        where += f", which is `{result.origin}` with `{PATCH}`"
     return f"Code and params: {where}.\n\nTo make it again: `python -m digitsum reproduce`, and the id of this run."
 
 
@@ -225,6 +244,18 @@ def _judged_on(result: Result) -> tuple[str, str] | tuple[None, None]:
                 if path in result.outs:
                     return path, result.outs[path]
     return None, None
+
+
+def origin_of(tags: Mapping[str, str]) -> tuple[str, bool]:
+    """The commit to begin with to make a row again, and whether its patch goes on top.
+
+    Raises:
+        InputError: if there were changes that nobody recorded.
+    """
+    commit, patched = tags["digitsum.origin"], tags["digitsum.patched"] == "true"
+    if tags["digitsum.dirty"] == "true" and not patched:
+        raise InputError(f"made with changes of {commit[:10]} that nobody recorded, so nothing brings it back")
+    return commit, patched
 
 
 def checksums_of(tags: Mapping[str, str]) -> dict[str, str]:

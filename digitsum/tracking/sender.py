@@ -31,15 +31,14 @@ class Sender:
             Exception: of MLflow, SQLAlchemy or the network.
         """
         events, sent = parcel.events(), parcel.sent
-        if len(events) == sent:
-            return
-        client, experiment = self.store(events[0]["store"])
-        run = _run(client, experiment, parcel.folder.name, events[0])
-        for first in range(sent, len(events), BATCH):
-            part = events[first : first + BATCH]
-            _tell(client, run, parcel, part)
-            parcel.mark_sent(first + len(part))
-        if events[-1]["kind"] == "end":
+        if len(events) > sent:
+            client, experiment = self.store(events[0]["store"])
+            run = _run(client, experiment, parcel.folder.name, events[0])
+            for first in range(sent, len(events), BATCH):
+                part = events[first : first + BATCH]
+                _tell(client, run, parcel, part)
+                parcel.mark_sent(first + len(part))
+        if events and events[-1]["kind"] == "end":
             parcel.remove()
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +22,23 @@ SECONDS_PER_CALL = 10  # before a server that says nothing counts as gone
 
 
 def switched_off() -> bool:
-    return os.environ.get(SWITCH) == "off"
+    """
+    Raises:
+        InputError: if the switch stands on nothing known.
+    """
+    word = os.environ.get(SWITCH, "on").lower()
+    if word not in ("on", "off"):
+        raise InputError(f"{SWITCH}={word}: on or off")
+    return word == "off"
 
 
 def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{repository_root() / 'mlflow.db'}"
+
+
+def shown(uri: str) -> str:
+    """Without a password."""
+    return re.sub(r"://([^/@:]*):[^/@]*@", r"://\1:***@", uri)
 
 
 def connect(uri: str) -> Any:
@@ -56,13 +69,14 @@ def opened() -> Iterator[tuple[Any, str]]:
         InputError: if the store cannot be used, now or within the block.
     """
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         client = connect(tracking_uri())
         yield client, experiment_id(client)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{tracking_uri()}: the MLflow store cannot be used ({reason})") from error
+        raise InputError(f"{shown(tracking_uri())}: the MLflow store cannot be used ({reason})") from error
 
 
 def experiment_id(client: Any) -> str:
@@ -91,16 +105,19 @@ def embedded_store(uri: str) -> Path | None:
 
 def search(client: Any, experiment: str, tags: dict[str, str], deleted: bool = False) -> list[Any]:
     """All runs with these tags (`__` in a name is a dot), oldest first; or those that a person deleted."""
+    words = [f"tags.`{name.replace('__', '.')}` = '{value}'" for name, value in tags.items()]
+    return query(client, experiment, " and ".join(words), deleted)
+
+
+def query(client: Any, experiment: str, words: str, deleted: bool = False) -> list[Any]:
+    """All runs that MLflow's filter lets through, oldest first."""
     from mlflow.entities import ViewType
 
     view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
-    words = [f"tags.`{name.replace('__', '.')}` = '{value}'" for name, value in tags.items()]
     runs: list[Any] = []
     token: str | None = None
     while True:
-        page = client.search_runs(
-            [experiment], " and ".join(words), view, order_by=["attributes.start_time ASC"], page_token=token
-        )
+        page = client.search_runs([experiment], words, view, order_by=["attributes.start_time ASC"], page_token=token)
         runs += page
         token = page.token
         if not token:

@@ -1,8 +1,9 @@
 """Brings MLflow up to what happened: what stages left in the outbox, then one row for each result."""
 
 import os
+import subprocess
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -16,7 +17,7 @@ from digitsum.tracking.outbox import Parcel, Process, alone, parcels
 from digitsum.tracking.results import Result, experiments, history, in_commit, in_workspace, remember, remembered
 from digitsum.tracking.rows import Rows
 from digitsum.tracking.sender import Sender
-from digitsum.tracking.store import SWITCH, tracking_uri
+from digitsum.tracking.store import SWITCH, shown, tracking_uri
 
 DONE = Path(".digitsum/synced.json")  # commits whose results have rows, by store; commits never change
 SECONDS_BETWEEN_LOOKS = 0.3
@@ -30,8 +31,8 @@ class Report:
 
     added: list[str] = field(default_factory=list)  # occasions of new results
     known: int = 0  # and how many were of results that had a row
-    whole: bool = False  # whether dvc.lock holds a result
-    row: Any | None = None  # of that; none if a person deleted it
+    row: Any | None = None  # of the result that dvc.lock holds
+    deleted: bool = False  # which a person did away with
     waiting: dict[str, str] = field(default_factory=dict)  # other stores that runs wait for, and why
 
 
@@ -49,12 +50,14 @@ def sync(form: ModelForm | None = None, past: bool = False) -> Report:
             if uri in faults:
                 raise faults[uri]
             client, experiment = sender.store(uri)
-            report = _add_rows(Rows(client, experiment, form), f"{uri} {experiment}", past)
+            report = _add_rows(Rows(client, experiment, form), uri, past)
         except InputError:
             raise
+        except subprocess.CalledProcessError as error:
+            raise InputError(f"git: refuses ({_reason(error)} {error.stderr})") from error
         except Exception as error:  # as below
             raise InputError(
-                f"{uri}: the MLflow store cannot be used ({_reason(error)}); {len(parcels())} runs wait in "
+                f"{shown(uri)}: the MLflow store cannot be used ({_reason(error)}); {len(parcels())} runs wait in "
                 f".digitsum/outbox for python -m digitsum sync. MLFLOW_TRACKING_URI names another store, "
                 f"{SWITCH}=off uses none"
             ) from error
@@ -78,7 +81,7 @@ def _reason(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
-def _add_rows(rows: Rows, store: str, past: bool) -> Report:
+def _add_rows(rows: Rows, uri: str, past: bool) -> Report:
     report = Report()
 
     def add(result: Result | None) -> None:
@@ -91,7 +94,7 @@ def _add_rows(rows: Rows, store: str, past: bool) -> Report:
 
     path = repository_root() / DONE
     done: dict[str, list[str]] = read_json(path) if path.exists() else {}
-    store = f"{store} {rows.born}"
+    store = f"{uri} {rows.experiment} {rows.born}"
     mine = set(done.get(store, []))
     commits = [*experiments(), *((commit, None) for commit in (history() if past else []))]
     missing = [(commit, name) for commit, name in commits if commit not in mine]
@@ -102,47 +105,63 @@ def _add_rows(rows: Rows, store: str, past: bool) -> Report:
             progress.advance(1)
     if missing:
         write_json(path, done | {store: sorted(mine)})
-    for file, result in remembered():
+    for file, result in remembered(uri):
         add(result)
         file.unlink(missing_ok=True)
     here = in_workspace()
     add(here)
     if here is not None:
-        report.whole, report.row = True, next(iter(rows.find(digitsum__result=here.key)), None)
+        there, gone = rows.find(digitsum__result=here.key), rows.deleted(here)
+        report.row = next(iter([*there, *gone]), None)
+        report.deleted = not there
     return report
 
 
 def watch(form: ModelForm | None = None) -> None:
-    """Sends while stages run, and gives their results rows; ends when there is nothing more to tell."""
+    """Sends while stages run, and gives their results rows; ends when there is nothing more to tell.
+
+    One works and one more waits for what the first may have looked at too early; a third has nothing to do.
+    """
     os.nice(10)
-    with alone("watching"), suppress(InputError):  # sync says what it was
+    with ExitStack() as held, suppress(InputError):  # sync says what it was
+        with alone("waiting", wait=False) as next_in_line:
+            if not next_in_line:
+                return
+            held.enter_context(alone("watching"))
         drivers: set[Process] = set()
-        Thread(target=_remember_results, args=(drivers,), daemon=True).start()
+        Thread(target=_remember_results, args=(tracking_uri(),), daemon=True).start()
         sender, again, until = Sender(), 0.0, time.monotonic() + SECONDS_OF_TRYING
-        while (waiting := parcels()) or drivers:
-            drivers |= _drivers(waiting)
+        while (waiting := _readable()) or drivers:
+            drivers = {above for above in drivers | _drivers(waiting) if above.alive}
             if waiting and time.monotonic() > again:
                 with alone("sending"):
-                    faults = _send(sender, parcels())
+                    faults = _send(sender, _readable())
                 if faults:
                     sender, again = Sender(), time.monotonic() + SECONDS_AFTER_FAILURE
                 else:
                     until = time.monotonic() + SECONDS_OF_TRYING
             if time.monotonic() > until and not drivers:
-                return
+                break
             time.sleep(SECONDS_BETWEEN_LOOKS)
         sync(form)
+
+
+def _readable() -> list[Parcel]:
+    return [parcel for parcel in parcels() if parcel.store]
 
 
 def _drivers(waiting: list[Parcel]) -> set[Process]:
     return {above for parcel in waiting if (above := parcel.driver)}
 
 
-def _remember_results(drivers: set[Process]) -> None:
+def _remember_results(store: str) -> None:
     """As each dvc ends, for the next one overwrites dvc.lock; a server that does not answer must not be in the way."""
+    drivers: set[Process] = set()
+    done: set[Process] = set()
     while True:
         drivers |= _drivers(parcels())
-        if ended := {above for above in tuple(drivers) if not above.alive}:
-            remember()
-            drivers -= ended
+        if ended := {above for above in drivers - done if not above.alive}:
+            with suppress(InputError, OSError):  # sync says what it was
+                remember(store)
+            done |= ended
         time.sleep(SECONDS_BETWEEN_LOOKS)

@@ -7,15 +7,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, reduce
 from importlib.metadata import distributions
+from operator import getitem
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Protocol
 
-import yaml
-
+from digitsum.errors import InputError
 from digitsum.files import repository_root
+from digitsum.params import load_yaml
 from digitsum.tracking.checksums import checksum, digest, outs_of
 from digitsum.tracking.outbox import Parcel
 from digitsum.tracking.store import switched_off, tracking_uri
@@ -53,25 +54,50 @@ class NullTracker:
 
 
 class OutboxTracker:
-    """Leaves everything in the outbox, for a sender that runs beside the stages."""
+    """Leaves everything in the outbox, for a sender that runs beside the stages.
+
+    Where that cannot be written any more, the stage is told once and goes on.
+    """
 
     def __init__(self, parcel: Parcel):
-        self._parcel = parcel
+        self._parcel, self._lost = parcel, False
 
     def params(self, section: str, values: Mapping[str, Any]) -> None:
-        self._parcel.add("params", values=flat({section: values}))
+        self._leave("params", values=flat({section: values}))
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        self._parcel.add("metrics", values=dict(values), step=step)
+        self._leave("metrics", values=dict(values), step=step)
 
     def tags(self, values: Mapping[str, str]) -> None:
-        self._parcel.add("tags", values=dict(values))
+        self._leave("tags", values=dict(values))
 
     def data(self, path: Path, context: str) -> None:
-        self._parcel.add("data", path=str(path), digest=checksum(path), context=context)
+        if path.exists():  # else the stage says what is missing
+            self._leave("data", path=str(path), digest=checksum(path), context=context)
 
     def file(self, path: Path) -> None:
-        self._parcel.add_file(path)
+        with self._kept():
+            self._parcel.add_file(path)
+
+    def text(self, name: str, text: str) -> None:
+        with self._kept():
+            self._parcel.add_text(name, text)
+
+    def end(self, status: str) -> None:
+        self._leave("end", status=status)
+
+    def _leave(self, kind: str, **content: Any) -> None:
+        with self._kept():
+            self._parcel.add(kind, **content)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, InputError) as error:
+            if not self._lost:
+                print(f"warning: the rest of this run is not recorded ({error})", file=sys.stderr)
+            self._lost = True
 
 
 @contextmanager
@@ -80,22 +106,21 @@ def tracked(stage: str, wanted: bool = True) -> Iterator[Tracker]:
     if not wanted or switched_off():
         yield NullTracker()
         return
-    parcel = Parcel.begin(tracking_uri(), stage, _origin(stage))
-    _start_sender()
-    status = "KILLED"
-    try:
-        parcel.add("tags", values=environment())
-        parcel.add_text("packages.txt", "".join(f"{package}\n" for package in packages()))
-        yield OutboxTracker(parcel)
-        # by these the result that the stage took part in finds it
-        parcel.add("tags", values={"digitsum.outs": outs_digest(stage)})
-        status = "FINISHED"
-    except Exception as error:
-        status = "FAILED"
-        parcel.add("tags", values={"digitsum.error": shorten(str(error) or type(error).__name__, 500)})
-        raise
-    finally:
-        parcel.add("end", status=status)
+    with Parcel.begin(tracking_uri(), stage, _origin(stage)) as parcel:
+        _start_sender()
+        tracker, status = OutboxTracker(parcel), "KILLED"
+        try:
+            tracker.tags(environment())
+            tracker.text("packages.txt", "".join(f"{package}\n" for package in packages()))
+            yield tracker
+            tracker.tags(identity(stage))
+            status = "FINISHED"
+        except Exception as error:
+            status = "FAILED"
+            tracker.tags({"digitsum.error": shorten(str(error) or type(error).__name__, 500)})
+            raise
+        finally:
+            tracker.end(status)
 
 
 def _start_sender() -> None:
@@ -105,10 +130,17 @@ def _start_sender() -> None:
     subprocess.Popen(words, cwd=repository_root(), start_new_session=True, **silent)  # type: ignore[call-overload]
 
 
-def outs_digest(stage: str) -> str:
-    """Of the checksums of all that a stage wrote."""
-    stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
-    return digest({out: checksum(Path(out)) for out in outs_of(stages[stage])})
+def identity(stage: str) -> dict[str, str]:
+    """By which a result finds the runs of its stages: what was made, and from what, as dvc.lock would have it."""
+    entry, params = load_yaml(Path("dvc.yaml").read_text())["stages"][stage], load_yaml(Path("params.yaml").read_text())
+    outs = {out: checksum(Path(out)) for out in outs_of(entry)}
+    whole = {
+        "cmd": entry["cmd"],
+        "params": {key: reduce(getitem, key.split("."), params) for key in entry.get("params", [])},
+        "deps": {path: checksum(Path(path)) for path in entry.get("deps", [])},
+        "outs": outs,
+    }
+    return {"digitsum.outs": digest(outs), "digitsum.made": digest(whole)}
 
 
 def environment() -> dict[str, str]:
