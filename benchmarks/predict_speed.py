@@ -47,7 +47,7 @@ def main() -> None:
     def bare() -> None:
         with torch.inference_mode():
             for batch in batches:
-                model._view(batch, model.params.shifts)[0].cpu()
+                model._view(batch, model.params.shifts, None)[0].cpu()
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

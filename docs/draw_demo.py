@@ -16,7 +16,7 @@ def main() -> None:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     thread = Thread(target=server.run)
     thread.start()
-    with page(780, 600) as tab:
+    with page(780, 690) as tab:
         while not server.started:
             tab.wait_for_timeout(50)
         tab.goto(f"http://127.0.0.1:{port}")

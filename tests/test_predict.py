@@ -62,7 +62,7 @@ def test_strips_are_read_as_evaluate_reads_them(
     said = model.predict(strips, batch_size=5)
     sums = said.log_probability.argmax(axis=1)
     expected = [
-        (int(total), round(float(np.exp(log.max())), 6), digits.tolist(), centres.tolist())
+        (int(total), round(float(np.exp(np.float64(log.max()))), 6), digits.tolist(), centres.tolist())
         for total, log, digits, centres in zip(sums, said.log_probability, said.digits, said.centres, strict=True)
     ]
     np.save(tmp_path / "all.npy", strips)

@@ -58,7 +58,7 @@ class Reader:
                 model = self._model_for(int(count), int(width))
                 said = model.predict(_filled(images[chosen], model.data.width), batch_size)
                 sums = said.log_probability.argmax(axis=1)
-                probability = sure[chosen] * np.exp(said.log_probability[np.arange(len(sums)), sums])
+                probability = sure[chosen] * np.exp(said.log_probability[np.arange(len(sums)), sums].astype(np.float64))
                 for row, number in enumerate(alike[chosen].tolist()):
                     places = None if said.centres is None else strips[number].places(said.centres[row]).tolist()
                     digits = None if said.digits is None else said.digits[row].tolist()
