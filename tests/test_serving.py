@@ -39,7 +39,7 @@ def champion(
     run = client.create_run(experiment, tags={"digitsum.result": "x"}).info.run_id
     stages = {"train": {"cmd": "x", "outs": [{"path": FILE, "md5": checksum(Path(FILE))}]}}
     lock, pipeline = json.dumps({"stages": stages}), json.dumps({"stages": {"train": {}}})
-    result = Result(lock, pipeline, {}, "commit", None, "1" * 40, dirty=False, patch="", time=0)
+    result = Result(lock, pipeline, {}, "commit", None, "1" * 40, False, "1" * 40, "", 0)
     logged = log_model(client, experiment, run, model_form(), result)
     client.create_registered_model("digitsum")
     version = client.create_model_version("digitsum", f"models:/{logged}", run, model_id=logged).version
