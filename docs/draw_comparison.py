@@ -14,10 +14,12 @@ def main() -> None:
     with (
         opened() as (client, experiment),
         mlflow_server(tracking_uri(), Path("mlartifacts")) as (address, _),
-        page(1500, 1300) as tab,
+        page(1300, 1700) as tab,
     ):
         tab.goto(comparison(address, Rows(client, experiment)))
         tab.get_by_text("accuracy", exact=True).first.wait_for()
+        tab.get_by_role("button", name="Close").click()  # the assistant beside it
+        tab.get_by_role("switch", name="Parameters - Show diff only").click()
         tab.wait_for_timeout(3000)  # the plot is drawn in steps
         tab.screenshot(path="docs/comparison.png")
 
