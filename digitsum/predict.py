@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -28,11 +29,11 @@ COLUMNS = ("file", "index", "sum", "probability", "digits", "positions")
 
 @dataclass(frozen=True)
 class Item:
-    """An image, the `index`-th of `file`, and the strip made of it."""
+    """An image, the `index`-th of `file`, kept where pictures are drawn on it, and the strip made of it."""
 
     file: str
     index: int
-    image: UInt8[np.ndarray, "h w"]
+    image: UInt8[np.ndarray, "h w"] | None
     strip: Strip
 
 
@@ -69,22 +70,34 @@ def answer_all(
         refusals.append(reason)
         print(f"error: {reason}", file=sys.stderr)
 
-    items = strips_of(files, reader, refuse)
+    items = strips_of(files, reader, refuse, keep_images=pictures is not None)
     # what says how far it is may not stand among the rows
-    with redirect_stdout(sys.stderr), Progress("predict", sum(map(_images_in, files)), "images") as progress:
-        while batch := list(islice(items, batch_size)):
+    with (
+        redirect_stdout(sys.stderr),
+        Progress("predict", sum(map(_images_in, files)), "images") as progress,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        following = beside.submit(_take, items, batch_size)
+        while batch := following.result():
+            following = beside.submit(_take, items, batch_size)  # images are decoded while others are read
             for item, answer in zip(batch, reader.read([item.strip for item in batch], batch_size), strict=True):
                 if isinstance(answer, InputError):
                     refuse(f"{item.file}[{item.index}]: {answer}")
                     continue
                 write(item, answer)
-                if pictures is not None:
+                if pictures is not None and item.image is not None:
                     pictures.write(item.file, item.image, answer)
             progress.advance(len(batch))
     return len(refusals)
 
 
-def strips_of(files: Iterable[str], reader: Reader, refuse: Callable[[str], None]) -> Iterator[Item]:
+def _take(items: Iterator[Item], count: int) -> list[Item]:
+    return list(islice(items, count))
+
+
+def strips_of(
+    files: Iterable[str], reader: Reader, refuse: Callable[[str], None], keep_images: bool = False
+) -> Iterator[Item]:
     """In order; `-` is standard input."""
     for file in files:
         try:
@@ -94,7 +107,7 @@ def strips_of(files: Iterable[str], reader: Reader, refuse: Callable[[str], None
             continue
         for index, image in enumerate(images):
             try:
-                yield Item(file, index, image, to_strip(image, reader.form))
+                yield Item(file, index, image if keep_images else None, to_strip(image, reader.form))
             except InputError as error:
                 refuse(f"{file}[{index}]: {error}" if len(images) > 1 else f"{file}: {error}")
 

@@ -18,6 +18,7 @@ from digitsum.model.params import ModelParams
 from digitsum.strips.dataset import Description
 from digitsum.tracking.checksums import checksum
 from digitsum.tracking.models import log_model
+from digitsum.tracking.registry import Registry
 from digitsum.tracking.results import Result
 from digitsum.tracking.store import connect, experiment_id
 
@@ -41,9 +42,9 @@ def champion(
     lock, pipeline = json.dumps({"stages": stages}), json.dumps({"stages": {"train": {}}})
     result = Result(lock, pipeline, {}, "commit", None, "1" * 40, False, "1" * 40, "", 0)
     logged = log_model(client, experiment, run, model_form(), result)
-    client.create_registered_model("digitsum")
-    version = client.create_model_version("digitsum", f"models:/{logged}", run, model_id=logged).version
-    client.set_registered_model_alias("digitsum", "champion", version)
+    assert logged is not None
+    registry = Registry(client)
+    registry.crown(registry.register(logged, run), None)
     return model
 
 

@@ -80,7 +80,7 @@ def to_strip(image: UInt8[np.ndarray, "h w"], form: Form) -> Strip:
     if image.shape[1] * form.script.height > image.shape[0] * WIDEST:
         raise InputError(f"{image.shape[1]} x {image.shape[0]} pixels, too wide for its height; crop it to the digits")
     factor = max(1, min(image.shape) // WORKING_SIDE)
-    ink = _ink(np.asarray(Image.fromarray(image).reduce(factor), np.float32))
+    ink = _ink(np.asarray(Image.fromarray(image).reduce(factor) if factor > 1 else image, np.float32))
     rows, columns, digit = _extent(ink)
     if digit < SMALLEST:
         raise InputError(
@@ -128,7 +128,7 @@ def _ink(grey: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
         window = min(grey.shape) // 2 + 1
         background = ndimage.grey_opening(ndimage.uniform_filter(grey, 3), (window, window))
         background = ndimage.uniform_filter(background, window)
-    ink = np.clip(grey - background, 0, None)
+    ink = np.maximum(grey - background, 0)
     if ink.max() < FAINTEST:
         raise InputError("empty: nothing on it stands out from its background")
     ink = _stretched(ink)
@@ -138,7 +138,7 @@ def _ink(grey: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
 
 def _stretched(ink: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
     """To 0..1, but for the hundredth of it that is brightest: that may be glare."""
-    stretched: np.ndarray = np.clip(ink / np.percentile(ink[ink > ink.max() / 4], 99), 0, 1)
+    stretched: np.ndarray = np.minimum(ink / np.percentile(ink[ink > ink.max() / 4], 99), 1)
     return stretched
 
 

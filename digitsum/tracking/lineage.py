@@ -9,7 +9,8 @@ from typing import Any
 from digitsum.errors import InputError
 from digitsum.tracking.checksums import checksum
 from digitsum.tracking.results import LOCK
-from digitsum.tracking.rows import PARENT, PATCH, Rows, checksums_of, origin_of
+from digitsum.tracking.rows import PARENT, Rows
+from digitsum.tracking.tags import PATCH, checksums_of, origin_of
 
 
 def find_row(rows: Rows, client: Any, what: str) -> Any:

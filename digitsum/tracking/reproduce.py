@@ -16,7 +16,7 @@ from digitsum.files import read_json
 from digitsum.tracking.checksums import checksum
 from digitsum.tracking.patches import PIPELINE
 from digitsum.tracking.results import LOCK, Essence, essence, metrics_files
-from digitsum.tracking.rows import PATCH, origin_of
+from digitsum.tracking.tags import PATCH, origin_of
 from digitsum.tracking.tracker import environment
 
 TOLERANCE = 0.02  # of a metric, absolute up to 1 and relative beyond: two seeds of one recipe are this far apart

@@ -1,21 +1,17 @@
 """One row for each result: a parent run with everything that tells results apart, and the stages as its children."""
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from digitsum.errors import InputError
 from digitsum.tracking.models import ModelForm, log_model
 from digitsum.tracking.results import Essence, Result
 from digitsum.tracking.sender import log_params
 from digitsum.tracking.store import query, search
+from digitsum.tracking.tags import NOTE, PATCH, name_of, occasions_tag, tags_of
 from digitsum.tracking.tracker import flat
 
 PARENT = "mlflow.parentRunId"
-PATCH = "changes.patch"
-NOTE = "mlflow.note.content"
-LONGEST_NOTE = 4000  # characters; a tag holds 8,000
 ENVIRONMENT = ("digitsum.python", "digitsum.platform", "digitsum.packages")
 
 
@@ -84,7 +80,7 @@ class Rows:
             self.experiment,
             min([result.time, *computed]),
             {"digitsum.result": result.key, "mlflow.source.name": "dvc.yaml", "mlflow.source.type": "PROJECT"},
-            run_name=_name(result),
+            run_name=name_of(result),
         )
         return str(run.info.run_id)
 
@@ -102,7 +98,7 @@ class Rows:
             name: value for run in runs.values() for name, value in run.data.tags.items() if name in ENVIRONMENT
         }
         log_params(self._client, row, flat(result.params))
-        self._client.log_batch(row, tags=[RunTag(*pair) for pair in (environment | _tags(result)).items()])
+        self._client.log_batch(row, tags=[RunTag(*pair) for pair in (environment | tags_of(result)).items()])
         self._client.log_text(row, result.lock, "dvc.lock")
         if result.patch:
             self._client.log_text(row, result.patch, PATCH)
@@ -178,14 +174,14 @@ class Rows:
         occasions = json.loads(tags["digitsum.occasions"])
         better = tags["digitsum.dirty"] == "true" and not result.dirty
         if result.occasion not in occasions:
-            new = _tags(result) if better else {}
-            new["digitsum.occasions"] = _occasions([*occasions, result.occasion])
+            new = tags_of(result) if better else {}
+            new["digitsum.occasions"] = occasions_tag([*occasions, result.occasion])
             for name, value in new.items():
                 self._client.set_tag(run.info.run_id, name, value)
             if better:
                 if result.patch:
                     self._client.log_text(run.info.run_id, result.patch, PATCH)
-                self._client.update_run(run.info.run_id, name=_name(result))
+                self._client.update_run(run.info.run_id, name=name_of(result))
         for stage in result.stages:  # computed once more, with the same outcome
             for other in self.find(digitsum__made=result.stage_key(stage), digitsum__stage=stage):
                 if PARENT not in other.data.tags:
@@ -193,42 +189,6 @@ class Rows:
         if self._form and not self.models_of(run):  # its file was not here before, as after a clone without dvc pull
             when = next((self._client.get_metric_history(run.info.run_id, name)[0] for name in run.data.metrics), None)
             self._add_model(run.info.run_id, result, when.timestamp if when else result.time)
-
-
-def _name(result: Result) -> str:
-    origin = result.experiment or result.commit[:8] + ("+" if result.dirty else "")
-    accuracy = result.metrics.get("accuracy")
-    return f"{origin} {accuracy:.2%}" if accuracy is not None else origin
-
-
-def _tags(result: Result) -> dict[str, str]:
-    sources = {path: md5 for path, md5 in result.sources.items() if path.startswith("data/")}
-    checksums = sources | {path: md5 for path, md5 in result.outs.items() if not path.startswith("reports/")}
-    return {
-        "mlflow.source.git.commit": result.commit,
-        "digitsum.origin": result.origin,
-        "digitsum.patched": str(bool(result.patch)).lower(),
-        "digitsum.dirty": str(result.dirty).lower(),
-        "digitsum.experiment": result.experiment or "",
-        "digitsum.checksums": json.dumps(checksums),
-        "digitsum.occasions": _occasions([result.occasion]),
-        NOTE: _note(result),
-    }
-
-
-def _occasions(occasions: list[str]) -> str:
-    """As many of the newest as a tag can hold, with the first."""
-    while len(text := json.dumps(occasions)) > LONGEST_NOTE:
-        del occasions[1]
-    return text
-
-
-def _note(result: Result) -> str:
-    kept = f"with changes that `{PATCH}` has" if result.patch else "with changes that are not known"
-    where = f"`{result.commit}`" + (f", {kept}" if result.dirty else "")
-    if result.experiment and result.patch:
-        where += f", which is `{result.origin}` with `{PATCH}`"
-    return f"Code and params: {where}.\n\nTo make it again: `python -m digitsum reproduce`, and the id of this run."
 
 
 def _context(result: Result, path: str) -> str:
@@ -244,21 +204,3 @@ def _judged_on(result: Result) -> tuple[str, str] | tuple[None, None]:
                 if path in result.outs:
                     return path, result.outs[path]
     return None, None
-
-
-def origin_of(tags: Mapping[str, str]) -> tuple[str, bool]:
-    """The commit to begin with to make a row again, and whether its patch goes on top.
-
-    Raises:
-        InputError: if there were changes that nobody recorded.
-    """
-    commit, patched = tags["digitsum.origin"], tags["digitsum.patched"] == "true"
-    if tags["digitsum.dirty"] == "true" and not patched:
-        raise InputError(f"made with changes of {commit[:10]} that nobody recorded, so nothing brings it back")
-    return commit, patched
-
-
-def checksums_of(tags: Mapping[str, str]) -> dict[str, str]:
-    """Path to checksum, of the data and the model of a row."""
-    found: dict[str, str] = json.loads(tags.get("digitsum.checksums", "{}"))
-    return found
