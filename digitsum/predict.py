@@ -4,7 +4,6 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -72,14 +71,8 @@ def answer_all(
 
     items = strips_of(files, reader, refuse, keep_images=pictures is not None)
     # what says how far it is may not stand among the rows
-    with (
-        redirect_stdout(sys.stderr),
-        Progress("predict", sum(map(_images_in, files)), "images") as progress,
-        ThreadPoolExecutor(1) as beside,
-    ):
-        following = beside.submit(_take, items, batch_size)
-        while batch := following.result():
-            following = beside.submit(_take, items, batch_size)  # images are decoded while others are read
+    with redirect_stdout(sys.stderr), Progress("predict", sum(map(_images_in, files)), "images") as progress:
+        while batch := list(islice(items, batch_size)):
             for item, answer in zip(batch, reader.read([item.strip for item in batch], batch_size), strict=True):
                 if isinstance(answer, InputError):
                     refuse(f"{item.file}[{item.index}]: {answer}")
@@ -89,10 +82,6 @@ def answer_all(
                     pictures.write(item.file, item.image, answer)
             progress.advance(len(batch))
     return len(refusals)
-
-
-def _take(items: Iterator[Item], count: int) -> list[Item]:
-    return list(islice(items, count))
 
 
 def strips_of(

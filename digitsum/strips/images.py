@@ -29,8 +29,9 @@ def read_images(path: Path) -> Images:
     if path.suffix == ".npy":
         return from_array(read_array(path), str(path))
     try:
+        size = path.stat().st_size or MOST_BYTES  # of a pipe it is 0; Python reserves as much as it is asked for
         with path.open("rb") as file:
-            return decode(file.read(MOST_BYTES + 1), str(path))
+            return decode(file.read(min(size, MOST_BYTES) + 1), str(path))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except OSError as error:
