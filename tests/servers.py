@@ -27,15 +27,8 @@ def mlflow_server(backend: str, artifacts: object, **environment: str) -> Iterat
     here = (
         os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"} | environment
     )
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        [sys.executable, "-m", *words], env=here, stdout=quiet, stderr=quiet, start_new_session=True
-    ) as process:
-        try:
-            wait(f"http://127.0.0.1:{port}/health", process)
-            yield f"http://127.0.0.1:{port}", _Group(process)
-        finally:
-            _Group(process).send_signal(signal.SIGKILL)
+    with _running(words, here, f"http://127.0.0.1:{port}/health") as processes:
+        yield f"http://127.0.0.1:{port}", processes
 
 
 @contextmanager
@@ -48,13 +41,20 @@ def model_server(model: str, tracking_uri: str) -> Iterator[str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
+    with _running(words, here, f"http://127.0.0.1:{port}/ping"):
+        yield f"http://127.0.0.1:{port}/invocations"
+
+
+@contextmanager
+def _running(words: list[str], environment: dict[str, str], address: str) -> Iterator["_Group"]:
+    """A module of Python's that answers at the address, until the block ends."""
     quiet = subprocess.DEVNULL
     with subprocess.Popen(
-        [sys.executable, "-m", *words], env=here, stdout=quiet, stderr=quiet, start_new_session=True
+        [sys.executable, "-m", *words], env=environment, stdout=quiet, stderr=quiet, start_new_session=True
     ) as process:
         try:
-            wait(f"http://127.0.0.1:{port}/ping", process)
-            yield f"http://127.0.0.1:{port}/invocations"
+            wait(address, process)
+            yield _Group(process)
         finally:
             _Group(process).send_signal(signal.SIGKILL)
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from urllib.request import urlopen
 from digitsum.errors import InputError
 from digitsum.params import load_yaml
 from digitsum.tracking.checksums import checksum
-from digitsum.tracking.patches import PARAMS, PIPELINE
-from digitsum.tracking.results import Essence, metrics_files
+from digitsum.tracking.patches import PIPELINE
+from digitsum.tracking.results import Essence, metrics_files, stage_essence
 from digitsum.tracking.storage import cache_folder
 
 Manner = Literal["run", "restored", "skipped"]
@@ -125,22 +125,13 @@ def known_outcomes(out: str) -> list[Essence]:
     """What the run-cache knows of stages that made `out`: command, params, dependencies and outs of each time."""
     cache = cache_folder(Path.cwd())
     entries = _entries(cache / "runs") if cache else []
-    return [_essence(entry) for entry in entries if any(made["path"] == out for made in entry.get("outs", []))]
+    return [stage_essence(entry) for entry in entries if any(made["path"] == out for made in entry.get("outs", []))]
 
 
 def _entries(folder: Path) -> Iterator[dict[str, Any]]:
     for file in sorted(folder.glob("*/*/*")):
         if file.is_file() and not file.name.endswith(".tmp"):
             yield load_yaml(file.read_text())
-
-
-def _essence(entry: Mapping[str, Any]) -> Essence:
-    return {
-        "cmd": entry["cmd"],
-        "params": entry.get("params", {}).get(PARAMS, {}),
-        "deps": {item["path"]: item["md5"] for item in entry.get("deps", [])},
-        "outs": {item["path"]: item["md5"] for item in entry.get("outs", [])},
-    }
 
 
 def _dvc(*words: str) -> None:

@@ -108,24 +108,18 @@ class Result:
 
 def essence(lock: str) -> dict[str, Essence]:
     """The stages of dvc.lock in the order in which they run, without sizes and counts."""
-
-    def checksums(entry: Mapping[str, Any], side: str) -> dict[str, str]:
-        return {item["path"]: item["md5"] for item in entry.get(side, [])}
-
-    stages = {
-        name: {
-            "cmd": entry["cmd"],
-            "params": entry.get("params", {}).get(PARAMS, {}),
-            "deps": checksums(entry, "deps"),
-            "outs": checksums(entry, "outs"),
-        }
-        for name, entry in load_yaml(lock)["stages"].items()
-    }
+    stages = {name: stage_essence(entry) for name, entry in load_yaml(lock)["stages"].items()}
     before = {
         name: {other for other, maker in stages.items() if any(_made(path, maker["outs"]) for path in stage["deps"])}
         for name, stage in stages.items()
     }
     return {name: stages[name] for name in TopologicalSorter(before).static_order()}
+
+
+def stage_essence(entry: Mapping[str, Any]) -> Essence:
+    """Of an entry of dvc.lock or of the run-cache."""
+    sides = {side: {item["path"]: item["md5"] for item in entry.get(side, [])} for side in ("deps", "outs")}
+    return {"cmd": entry["cmd"], "params": entry.get("params", {}).get(PARAMS, {}), **sides}
 
 
 def _made(path: str, outs: Mapping[str, str]) -> bool:
