@@ -108,7 +108,7 @@ def test_centres_are_in_pixels_of_the_strip(model: SumModel, strips: np.ndarray)
     assert centres.max() < 168
 
 
-@pytest.mark.parametrize("backbone", ["small", "resnet18"])
+@pytest.mark.parametrize("backbone", ["small", "medium", "resnet18"])
 def test_column_is_centred_on_its_pixel(
     tiny_model_params: ModelParams, description: Description, backbone: str
 ) -> None:

@@ -49,15 +49,29 @@ def small(params: ModelParams) -> Backbone:
     return Backbone(
         conv_norm(1, width, 5, 2),
         nn.ReLU(inplace=True),
-        conv_norm(width, 4 * width, 3, 2),
-        nn.ReLU(inplace=True),
-        Block(4 * width),
-        conv_norm(4 * width, 8 * width, 3, 2),
-        nn.ReLU(inplace=True),
-        Block(8 * width),
+        *_halved(width, 4 * width),
+        *_halved(4 * width, 8 * width),
         channels=8 * width,
         stride=8,
     )
+
+
+def medium(params: ModelParams) -> Backbone:
+    """`small` with twice the channels and a block at half size as well, where strokes are still apart."""
+    width = params.small_channels
+    return Backbone(
+        conv_norm(1, 2 * width, 5, 2),
+        nn.ReLU(inplace=True),
+        Block(2 * width),
+        *_halved(2 * width, 4 * width),
+        *_halved(4 * width, 8 * width),
+        channels=8 * width,
+        stride=8,
+    )
+
+
+def _halved(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    return conv_norm(inputs, outputs, 3, 2), nn.ReLU(inplace=True), Block(outputs)
 
 
 def torchvision_resnet(name: str, params: ModelParams) -> Backbone:
@@ -116,5 +130,6 @@ def _imagenet_weights(name: str, file: str | None) -> dict[str, Tensor]:
 
 BACKBONES: dict[str, Callable[[ModelParams], Backbone]] = {
     "small": small,
+    "medium": medium,
     **{name: partial(torchvision_resnet, name) for name in ("resnet18", "resnet34", "resnet50")},
 }

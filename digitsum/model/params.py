@@ -14,7 +14,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 class ModelParams(Section):
     section: ClassVar[str] = "model"
     head: Literal["columns", "slots", "multi_label", "direct"]
-    backbone: Literal["small", "resnet18", "resnet34", "resnet50"]
+    backbone: Literal["small", "medium", "resnet18", "resnet34", "resnet50"]
     small_channels: int = Field(ge=4, le=512)
     pretrained: bool
     weights_file: str | None
@@ -23,7 +23,7 @@ class ModelParams(Section):
 
     @model_validator(mode="after")
     def _pretrained_backbones(self) -> "ModelParams":
-        if self.pretrained and self.backbone == "small":
+        if self.pretrained and not self.backbone.startswith("resnet"):
             raise ValueError("only the resnets have pretrained weights; set pretrained: false or another backbone")
         if self.weights_file and not self.pretrained:
             raise ValueError("weights_file is read only with pretrained: true; set that, or weights_file: null")
