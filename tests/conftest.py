@@ -14,9 +14,6 @@ from digitsum.strips.dataset import Description
 
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)
-for name in list(os.environ):  # neither a runner's settings nor a user's reach a test
-    if name in {"CI", "BRANCH"} or name.startswith(("CI_", "GITHUB_", "DVC_", "MLFLOW_", "DIGITSUM_", "GIT_")):
-        del os.environ[name]
 
 TINY = {
     "preprocess": {"train_strips": 96, "val_strips": 32, "test_strips": 40},
@@ -24,6 +21,14 @@ TINY = {
     "train": {"epochs": 2, "batch_size": 16, "threads": 1},
     "evaluate": {"threads": 1},
 }
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a runner's or a user's, nor the store that MLflow leaves in the environment for processes it starts."""
+    for name in list(os.environ):
+        if name in {"CI", "BRANCH"} or name.startswith(("CI_", "GITHUB_", "DVC_", "MLFLOW_", "DIGITSUM_", "GIT_")):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
