@@ -46,7 +46,7 @@ def assert_same_digits(number: int, strip: fitting.Strip, factor: float, padding
         assert 24 <= np.ptp(rows) + 1 <= 31
     original_starts, original_ends = pieces(np.where(STRIPS.images[number] > 60, STRIPS.images[number], 0))
     expected = (original_starts + original_ends) / 2 * factor + padding
-    np.testing.assert_allclose(strip.places((starts + ends) // 2), expected, atol=2.5 * max(factor, 1))
+    np.testing.assert_allclose(strip.places((starts + ends) // 2), expected, atol=2 * max(factor, 1))
     assert strip.image.max() > 200
     assert strip.image.shape[0] == 40
     assert strip.image.shape[1] % 8 == 0
