@@ -11,7 +11,7 @@ from digitsum.strips.glyphs import SIDE, Glyphs, sklearn_digits
 from digitsum.strips.ink import offset
 from digitsum.strips.params import AugmentParams
 
-STILL = AugmentParams(rotate=0.0, shear=0.0, scale=0.0, shift=0.0)
+STILL = AugmentParams(rotate=0.0, shear=0.0, scale=0.0, shift=0.0, elastic=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def inked(glyph: np.ndarray) -> bytes:
 def test_glyphs_apart_come_out_whole_with_their_digits(glyphs: Glyphs) -> None:
     strips, truth, centres = made(glyphs, (29, 42), 60)
     known = {(inked(image), digit) for image, digit in zip(glyphs.images, glyphs.digits.tolist(), strict=True)}
-    cuttings = cut(strips.images, truth.digits, centres)
+    cuttings = cut(strips.images, truth.digits, centres, np.ones(len(centres)))
     assert len(cuttings.digits) > 0.95 * 240  # a few have an empty column within
     found = [
         (inked(image), digit) for image, digit in zip(cuttings.glyphs.numpy(), cuttings.digits.tolist(), strict=True)
@@ -44,13 +44,13 @@ def test_glyphs_apart_come_out_whole_with_their_digits(glyphs: Glyphs) -> None:
 
 def test_of_glyphs_that_touch_nothing_is_cut(glyphs: Glyphs) -> None:
     strips, truth, centres = made(glyphs, (14, 14), 40)
-    cuttings = cut(strips.images, truth.digits, centres)
+    cuttings = cut(strips.images, truth.digits, centres, np.ones(len(centres)))
     assert len(cuttings.digits) < 0.1 * 160
 
 
 def test_digits_are_right_at_the_real_spacing_and_with_rough_centres(glyphs: Glyphs) -> None:
     strips, truth, centres = made(glyphs, (14, 42), 300)
-    cuttings = cut(strips.images, truth.digits, centres // 8 * 8)
+    cuttings = cut(strips.images, truth.digits, centres // 8 * 8, np.ones(len(centres)))
     pictures = {inked(image): digit for image, digit in zip(glyphs.images, glyphs.digits.tolist(), strict=True)}
     known = [
         (pictures[inked(image)], digit)
@@ -63,7 +63,7 @@ def test_digits_are_right_at_the_real_spacing_and_with_rough_centres(glyphs: Gly
 
 def test_centres_are_corrected_where_glyphs_lie_apart(glyphs: Glyphs) -> None:
     strips, truth, centres = made(glyphs, (29, 42), 50)
-    places = cut(strips.images, truth.digits, centres + 3).centres.numpy()
+    places = cut(strips.images, truth.digits, centres + 3, np.ones(len(centres))).centres.numpy()
     assert np.median(np.abs(places - centres)) <= 2  # ink is not quite in the middle of its glyph
 
 
@@ -82,6 +82,7 @@ def test_composed_strips_are_those_that_pasting_gives(glyphs: Glyphs) -> None:
     bank = Cuttings(
         glyphs=torch.from_numpy(glyphs.images[:1]),
         digits=torch.tensor([7]),
+        weights=torch.ones(1),
         centres=torch.tensor([[20, 36, 60, 100]]),
     )
     strips, sums = bank.compose(50, 28, 168, STILL, torch.Generator().manual_seed(0))
@@ -99,11 +100,29 @@ def test_composed_strips_are_those_that_pasting_gives(glyphs: Glyphs) -> None:
 
 def test_composing_stays_on_the_strip_and_below_256(glyphs: Glyphs) -> None:
     bank = Cuttings(
-        torch.from_numpy(glyphs.images), torch.from_numpy(glyphs.digits).long(), torch.tensor([[0, 3, 160, 167]])
+        torch.from_numpy(glyphs.images),
+        torch.from_numpy(glyphs.digits).long(),
+        torch.ones(len(glyphs.digits)),
+        torch.tensor([[0, 3, 160, 167]]),
     )
-    augment = AugmentParams(rotate=10.0, shear=0.15, scale=0.1, shift=2.0)
+    augment = AugmentParams(rotate=10.0, shear=0.15, scale=0.1, shift=2.0, elastic=1.0)
     strips, sums = bank.compose(64, 40, 168, augment, torch.Generator().manual_seed(0))
     assert strips.shape == (64, 40, 168)
     assert strips.min() >= 0
     assert strips.max() < 256
     assert 0 <= sums.min() <= sums.max() <= 36
+
+
+def test_glyphs_have_the_weight_of_their_strip_and_are_drawn_by_it(glyphs: Glyphs) -> None:
+    strips, truth, centres = made(glyphs, (29, 42), 3)
+    strips = cut(strips.images, np.repeat([[1], [2], [3]], 4, axis=1), centres, np.array([0.0, 1.0, 3.0]))
+    assert {(digit, weight) for digit, weight in zip(strips.digits.tolist(), strips.weights.tolist(), strict=True)} == {
+        (1, 0.0),
+        (2, 1.0),
+        (3, 3.0),
+    }
+    _, sums = strips.compose(2000, 40, 168, STILL, torch.Generator().manual_seed(0))
+    number = strips.digits.bincount(minlength=4)
+    threes = 3 * number[3] / (number[2] + 3 * number[3])
+    assert sums.min() >= 8
+    assert sums.float().mean() / 4 == pytest.approx(2 + threes.item(), abs=0.05)

@@ -37,10 +37,15 @@ def test_the_projects_own_are_accepted(params: Any) -> None:
         (
             "train",
             "augment",
-            {"rotate": 5.0, "shear": 0.1, "scale": 0.1, "shift": 2.0, "flip": 1},
+            {"rotate": 5.0, "shear": 0.1, "scale": 0.1, "shift": 2.0, "elastic": 0.0, "flip": 1},
             ["train.augment.flip"],
         ),
-        ("train", "augment", {"rotate": 90, "shear": 0.1, "scale": 0.1, "shift": 2.0}, ["train.augment.rotate", "30"]),
+        (
+            "train",
+            "augment",
+            {"rotate": 90, "shear": 0.1, "scale": 0.1, "shift": 2.0, "elastic": 0.0},
+            ["train.augment.rotate", "30"],
+        ),
         ("model", "head", "sum", ["`model.head` is 'sum'", "'multi_label' or 'direct'"]),
         ("model", "pretrained", True, ["section `model`", "pretrained"]),
         ("model", "weights_file", "w.pth", ["section `model`", "weights_file"]),

@@ -37,6 +37,7 @@ class RecomposeParams(Strict):
     cut_at: tuple[Annotated[float, Field(gt=0, lt=1)], ...]  # shares of the steps
     strips: int = Field(ge=1)  # to cut from, at most
     sure: float = Field(gt=0, lt=1)  # the least P(known sum) of a strip to cut from
+    hard: float = Field(ge=0, le=1)  # share of the glyphs drawn in proportion to the loss of the strips they are from
     augment: AugmentParams  # of each glyph
 
 

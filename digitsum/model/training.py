@@ -23,10 +23,12 @@ from digitsum.model.params import TrainParams
 from digitsum.model.resume import Keeper, stopping
 from digitsum.model.temperature import best_temperature
 from digitsum.progress import Progress
-from digitsum.strips.augment import random_affine
+from digitsum.strips.augment import random_warp
 from digitsum.strips.cutting import Cuttings, cut
 from digitsum.strips.dataset import Strips
 from digitsum.strips.ink import offset
+
+HARDEST = 2.0  # nats of a strip's loss; beyond, it counts no more, since its label may be wrong
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class Training:
         start = self.step % self.epoch_steps * size
         batch = self.shuffled[start : start + size].to(self.device)
         made = round(recompose.share * size) if self.cuttings else 0
-        strips = random_affine(self.images[batch[made:]], self.chance, **self.recipe.augment.model_dump())
+        strips = random_warp(self.images[batch[made:]], self.chance, **self.recipe.augment.model_dump())
         if self.cuttings is None or made == 0:
             return strips, self.sums[batch]
         height, width = self.images.shape[1:]
@@ -168,16 +170,24 @@ class Training:
         return torch.cat([others, strips]), torch.cat([their_sums, self.sums[batch[made:]]])
 
     def _cut(self) -> Cuttings | None:
-        """Of the strips that the averaged model reads as their known sum; None from heads that do not read places."""
-        images, sums = (part[: self.recipe.recompose.strips] for part in (self.data.images, self.data.sums))
-        said = self.averaged.predict(images, shifts=(0,))
+        """What the averaged model reads in strips, given their sums; None from heads that do not read places.
+
+        Knowing the sum, it is right even about strips that it would have got wrong, and these have most to teach.
+        """
+        recompose = self.recipe.recompose
+        images, sums = (part[: recompose.strips] for part in (self.data.images, self.data.sums))
+        said = self.averaged.predict(images, shifts=(0,), sums=sums)
         if said.digits is None or said.centres is None:
             return None
-        sure = said.log_probability[np.arange(len(sums)), sums] > math.log(self.recipe.recompose.sure)
-        (read,) = np.nonzero(sure & (said.digits.sum(axis=1) == sums))
+        losses = -said.log_probability[np.arange(len(sums)), sums]
+        (read,) = np.nonzero((losses < -math.log(recompose.sure)) & (said.digits.sum(axis=1) == sums))
+        if not len(read):
+            return None
         strips, centres = images[read], said.centres[read]
-        cuttings = cut(strips, said.digits[read], centres + offset(strips, centres))
-        print(f"train: {len(cuttings.digits):,} glyphs cut out of {len(read):,} strips that are read well", flush=True)
+        loss = losses[read].clip(1e-6, HARDEST)  # a loss of zero may be rounded to less
+        weights = 1 - recompose.hard + recompose.hard * loss / loss.mean()
+        cuttings = cut(strips, said.digits[read], centres + offset(strips, centres), weights)
+        print(f"train: {len(cuttings.digits):,} glyphs cut out of {len(read):,} strips that are read", flush=True)
         return cuttings.to(self.device) if len(cuttings.digits) else None
 
     def end_epoch(self, val: Strips) -> tuple[Epoch, float]:

@@ -1,4 +1,4 @@
-"""Random affine maps of whole strips."""
+"""Random warps of strips and of glyphs: affine, and elastic as in Simard et al., Best Practices for CNNs, 2003."""
 
 import math
 
@@ -7,14 +7,23 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
+ELASTIC_NODES = 9  # pixels from one to the next, about the width of a stroke's bend
 
-def random_affine(
-    strips: Shaped[Tensor, "n h w"], generator: torch.Generator, rotate: float, shear: float, scale: float, shift: float
+
+def random_warp(
+    strips: Shaped[Tensor, "n h w"],
+    generator: torch.Generator,
+    rotate: float,
+    shear: float,
+    scale: float,
+    shift: float,
+    elastic: float,
 ) -> Float[Tensor, "n h w"]:
     """Each strip under its own map, by one bilinear sampling; what comes in from outside is black.
 
-    `rotate` is in degrees, `shift` in pixels, `shear` and `scale` are ratios; each is drawn uniformly from plus or
-    minus its bound, on the device of `generator`, which is that of `strips`.
+    `rotate` is in degrees, `shift` in pixels, `shear` and `scale` are ratios; `elastic` is in pixels that the nodes of
+    a bicubic field move, along the width and along the height. Each is drawn uniformly from plus or minus its bound,
+    on the device of `generator`, which is that of `strips`.
     """
     count, height, width = strips.shape
     draw = torch.rand(6, count, generator=generator, device=strips.device) * 2 - 1
@@ -32,4 +41,9 @@ def random_affine(
         dim=1,
     )
     grid = functional.affine_grid(theta, [count, 1, height, width], align_corners=False)
+    if elastic:
+        size = [2, 1 + round(height / ELASTIC_NODES), 1 + round(width / ELASTIC_NODES)]
+        nodes = elastic * (2 * torch.rand(count, *size, generator=generator, device=strips.device) - 1)
+        field = functional.interpolate(nodes, (height, width), mode="bicubic", align_corners=True)
+        grid = grid + field.permute(0, 2, 3, 1) * grid.new_tensor([2 / width, 2 / height])
     return functional.grid_sample(strips.unsqueeze(1).float(), grid, align_corners=False).squeeze(1)

@@ -3,14 +3,14 @@
 The digits and places are those that a model read, so this is self-training; only what it is sure of should come here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Int64, Integer, UInt8
 from torch import Tensor
 
-from digitsum.strips.augment import random_affine
+from digitsum.strips.augment import random_warp
 from digitsum.strips.glyphs import SIDE
 from digitsum.strips.ink import pieces
 from digitsum.strips.params import AugmentParams
@@ -21,19 +21,20 @@ JITTER = 4  # pixels that all glyphs of a strip move together, since places may 
 
 @dataclass(frozen=True)
 class Cuttings:
-    """Glyphs with their digits, and the centres, left to right, of all the strips that were read."""
+    """Glyphs, their digits, how often each is drawn, and the centres, left to right, of all strips that were read."""
 
     glyphs: UInt8[Tensor, "m 28 28"]
     digits: Int64[Tensor, " m"]
+    weights: Float[Tensor, " m"]  # in proportion to the chance of being drawn
     centres: Int64[Tensor, "n k"]
 
     def to(self, device: torch.device) -> "Cuttings":
-        return Cuttings(self.glyphs.to(device), self.digits.to(device), self.centres.to(device))
+        return Cuttings(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     def compose(
         self, count: int, height: int, width: int, augment: AugmentParams, generator: torch.Generator
     ) -> tuple[Float[Tensor, "n h w"], Int64[Tensor, " n"]]:
-        """Strips, each with the places of one strip and the glyphs of others, and their sums.
+        """Strips, each with the places of one strip and glyphs drawn by their weights, and their sums.
 
         Every glyph is under a map of its own. Upper edges are uniform over the height; where glyphs overlap, they are
         added with wrap-around, as in the original data.
@@ -44,8 +45,9 @@ class Cuttings:
             return torch.randint(highest, shape, generator=generator, device=device)
 
         places = self.centres[draw(len(self.centres), count)] + draw(2 * JITTER + 1, count, 1) - JITTER
-        chosen = draw(len(self.glyphs), *places.shape)
-        glyphs = random_affine(self.glyphs[chosen.view(-1)], generator, **augment.model_dump())
+        chosen = torch.multinomial(self.weights, places.numel(), replacement=True, generator=generator)
+        chosen = chosen.view(places.shape)
+        glyphs = random_warp(self.glyphs[chosen.view(-1)], generator, **augment.model_dump())
         lefts = (places - side // 2).clamp(0, width - side)
         tops = draw(height - side + 1, *places.shape)
         pixel = torch.arange(side, device=device)
@@ -57,17 +59,23 @@ class Cuttings:
 
 
 def cut(
-    strips: UInt8[np.ndarray, "n h w"], digits: Integer[np.ndarray, "n k"], centres: Integer[np.ndarray, "n k"]
+    strips: UInt8[np.ndarray, "n h w"],
+    digits: Integer[np.ndarray, "n k"],
+    centres: Integer[np.ndarray, "n k"],
+    weights: Float[np.ndarray, " n"],
 ) -> Cuttings:
     """Cuts out every glyph that empty columns of pixels set apart, given the digits of each strip and their centres.
+
+    Every glyph has the weight of its strip.
 
     A piece of ink is taken where it is nearest to exactly one centre and fits a glyph; it is put in the middle of it,
     and corrects its centre.
     """
     glyphs: list[np.ndarray] = []
     found: list[int] = []
+    likely: list[float] = []
     places = np.array(centres, np.int64)
-    for strip, own, place in zip(strips, digits, places, strict=True):
+    for strip, own, place, weight in zip(strips, digits, places, weights, strict=True):
         starts, ends = pieces(strip)
         owners = _owners(starts, ends, place)
         for piece, (start, end) in enumerate(zip(starts, ends, strict=True)):
@@ -75,9 +83,12 @@ def cut(
             if len(claims) == 1 and (glyph := _centred(strip[:, start:end])) is not None:
                 glyphs.append(glyph)
                 found.append(int(own[claims[0]]))
+                likely.append(float(weight))
                 place[claims[0]] = (start + end) // 2
     images = np.stack(glyphs) if glyphs else np.empty((0, SIDE, SIDE), np.uint8)
-    return Cuttings(torch.from_numpy(images), torch.tensor(found, dtype=torch.long), torch.from_numpy(places))
+    return Cuttings(
+        torch.from_numpy(images), torch.tensor(found, dtype=torch.long), torch.tensor(likely), torch.from_numpy(places)
+    )
 
 
 def _owners(

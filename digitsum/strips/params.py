@@ -27,12 +27,13 @@ class IngestParams(Section):
 
 
 class AugmentParams(Strict):
-    """Random affine maps, uniform in plus or minus each bound."""
+    """Random warps, uniform in plus or minus each bound."""
 
     rotate: float = Field(ge=0, le=30)  # degrees; a wide strip is no longer readable much beyond 5
     shear: float = Field(ge=0, le=0.5)
     scale: float = Field(ge=0, le=0.3)
     shift: float = Field(ge=0, le=14)  # pixels
+    elastic: float = Field(ge=0, le=3)  # pixels; more folds strokes over
 
 
 class PreprocessParams(Section):
