@@ -62,7 +62,7 @@ def test_elastic_moves_far_places_apart_by_about_its_bound(generator: torch.Gene
 def test_elastic_never_folds_at_its_highest(generator: torch.Generator) -> None:
     ramp = torch.arange(168.0).expand(200, 40, 168)
     bent = random_warp(ramp, generator, rotate=0, shear=0, scale=0, shift=0, elastic=3.0)
-    assert (bent.diff(dim=2)[:, :, 6:-6] > 0).float().mean() > 0.999
+    assert (bent.diff(dim=2)[:, 6:-6, 6:-6] > 0).all()  # what comes in at the edges is black
 
 
 def test_the_generator_decides() -> None:

@@ -114,7 +114,7 @@ def test_composing_stays_on_the_strip_and_below_256(glyphs: Glyphs) -> None:
 
 
 def test_glyphs_have_the_weight_of_their_strip_and_are_drawn_by_it(glyphs: Glyphs) -> None:
-    strips, truth, centres = made(glyphs, (29, 42), 3)
+    strips, _, centres = made(glyphs, (29, 42), 3)
     strips = cut(strips.images, np.repeat([[1], [2], [3]], 4, axis=1), centres, np.array([0.0, 1.0, 3.0]))
     assert {(digit, weight) for digit, weight in zip(strips.digits.tolist(), strips.weights.tolist(), strict=True)} == {
         (1, 0.0),
