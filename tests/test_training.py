@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from digitsum.errors import InputError
-from digitsum.model import network
-from digitsum.model.network import SumModel
+from digitsum.model import network, training
+from digitsum.model.network import Prediction, SumModel
+from digitsum.model.parallel import Workers
 from digitsum.model.params import ModelParams, RecomposeParams, TrainParams
-from digitsum.model.training import Epoch, fit, one_cycle
+from digitsum.model.training import Epoch, Training, fit, one_cycle
 from digitsum.strips.compose import Layout, compose
+from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
 from digitsum.strips.glyphs import sklearn_digits
 from digitsum.strips.params import AugmentParams
@@ -120,3 +122,38 @@ def test_curve_is_of_the_averaged_model(
     model.temperature.fill_(1)  # it is fitted at the end, so that of the curve is one
     assert curve[-1].val_loss == pytest.approx(loss(shifts=(0,)), rel=1e-5)
     assert tempered < loss()
+
+
+def test_glyphs_are_cut_from_strips_that_can_be_read_given_their_sums_and_weigh_as_these_were_hard(
+    strips: Strips,
+    tiny_model_params: ModelParams,
+    recipe: TrainParams,
+    description: Description,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first strip is all but certain, the second likely, the third's sum hardly possible, the fourth misread."""
+    chances = np.array([0.99, 0.3, 0.001, 0.99])
+    said = np.full((4, 37), np.log(1e-6), np.float32)
+    said[np.arange(4), strips.sums[:4]] = np.log(chances)
+    sums = strips.sums[:4].astype(int)
+    digits = np.stack([np.minimum(9, np.maximum(0, sums - 9 * place)) for place in range(4)], axis=1)
+    digits[3, 0] ^= 1
+    seen: list[np.ndarray] = []
+
+    def predict(_: SumModel, __: np.ndarray, **given: np.ndarray) -> Prediction:
+        assert given["sums"].tolist() == sums.tolist()
+        return Prediction(said, digits, np.tile([20, 50, 80, 120], (4, 1)))
+
+    def cut(images: np.ndarray, *parts: np.ndarray) -> Cuttings:
+        seen.extend([images, parts[-1]])
+        empty = torch.empty(0)
+        return Cuttings(empty.new_empty(0, 28, 28, dtype=torch.uint8), empty.long(), empty, empty.long().view(0, 4))
+
+    monkeypatch.setattr(SumModel, "predict", predict)
+    monkeypatch.setattr(training, "cut", cut)
+    recompose = RecomposeParams(share=0.5, cut_at=(0.5,), strips=4, sure=0.05, hard=0.5, augment=AUGMENT)
+    recipe = recipe.model_copy(update={"recompose": recompose})
+    assert Training(SumModel(tiny_model_params, description), strips, recipe, Workers())._cut() is None
+    losses = -np.log(chances[:2])
+    np.testing.assert_array_equal(seen[0], strips.images[:2])
+    np.testing.assert_allclose(seen[1], 0.5 + 0.5 * losses / losses.mean(), rtol=1e-4)
