@@ -108,7 +108,7 @@ def test_centres_are_in_pixels_of_the_strip(model: SumModel, strips: np.ndarray)
     assert centres.max() < 168
 
 
-@pytest.mark.parametrize("backbone", ["small", "medium", "resnet18"])
+@pytest.mark.parametrize("backbone", ["small", "medium", "large", "resnet18"])
 def test_column_is_centred_on_its_pixel(
     tiny_model_params: ModelParams, description: Description, backbone: str
 ) -> None:
@@ -123,6 +123,15 @@ def test_column_is_centred_on_its_pixel(
         weights = moved / moved.sum()
         centre = (weights * torch.arange(len(weights))).sum().item()
         assert abs(centre - column) < 0.5
+
+
+def test_masked_features_are_not_seen(model: SumModel, strips: np.ndarray) -> None:
+    """Strips that differ only where nothing is seen are the same."""
+    model.eval()
+    mask = torch.ones(7, *model.feature_shape)
+    assert torch.equal(model(torch.from_numpy(strips), mask), model(torch.from_numpy(strips)))
+    said = model(torch.from_numpy(strips), 0 * mask)
+    assert torch.equal(said, said[:1].expand_as(said))
 
 
 @pytest.mark.parametrize("digits", [1, 2, 8])

@@ -41,9 +41,9 @@ def start(
     description: Description,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[], Training]:
-    """A training of three epochs of four steps, from the third on with recomposed strips."""
+    """A training of three epochs of four steps with dropout, from the third on with recomposed strips."""
     recompose = RecomposeParams(share=0.5, cut_at=(0.2,), strips=16, sure=0.9, hard=0.5, augment=recipe.augment)
-    recipe = recipe.model_copy(update={"batch_size": 4, "epochs": 3, "recompose": recompose})
+    recipe = recipe.model_copy(update={"batch_size": 4, "epochs": 3, "dropout": 0.2, "recompose": recompose})
     glyphs = sklearn_digits()
     bank = Cuttings(
         torch.from_numpy(glyphs.images[:50]),

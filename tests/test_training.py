@@ -59,6 +59,7 @@ def test_golden_loss_curve(
         weight_decay=0.05,
         clip_norm=1.0,
         average_decay=0.998,
+        dropout=0.0,
         augment=AUGMENT,
         recompose=RecomposeParams(share=0, cut_at=(), strips=16, sure=0.9, hard=0.5, augment=AUGMENT),
     )
@@ -122,6 +123,16 @@ def test_curve_is_of_the_averaged_model(
     model.temperature.fill_(1)  # it is fitted at the end, so that of the curve is one
     assert curve[-1].val_loss == pytest.approx(loss(shifts=(0,)), rel=1e-5)
     assert tempered < loss()
+
+
+def test_dropout_keeps_the_mean(
+    strips: Strips, tiny_model_params: ModelParams, recipe: TrainParams, description: Description
+) -> None:
+    recipe = recipe.model_copy(update={"batch_size": 16, "dropout": 0.2})
+    mask = Training(SumModel(tiny_model_params, description), strips, recipe, Workers())._dropout_mask()
+    assert mask is not None
+    assert mask.unique().tolist() == pytest.approx([0, 1.25])
+    assert mask.mean().item() == pytest.approx(1, abs=5 * 0.5 / mask.numel() ** 0.5)
 
 
 def test_glyphs_are_cut_from_strips_that_can_be_read_given_their_sums_and_weigh_as_these_were_hard(

@@ -20,7 +20,7 @@ from digitsum.strips.glyphs import sklearn_digits
 
 torch.set_num_threads(1)
 params = read_params(Path(__file__).parent.with_name("params.yaml"))
-recipe = params[TrainParams].model_copy(update={"batch_size": 9, "epochs": 10})
+recipe = params[TrainParams].model_copy(update={"batch_size": 9, "epochs": 10, "dropout": 0.2})
 layout = Layout(4, 40, 168, first_left=(0, 14), next_left=(14, 42), top=(0, 12))
 strips, _ = compose(sklearn_digits(), layout, 20, np.random.default_rng(0))
 torch.manual_seed(1)

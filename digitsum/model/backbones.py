@@ -59,9 +59,20 @@ def small(params: ModelParams) -> Backbone:
 def medium(params: ModelParams) -> Backbone:
     """`small` with twice the channels and a block at half size as well, where strokes are still apart."""
     width = params.small_channels
+    return _from_half(width, conv_norm(1, 2 * width, 5, 2), nn.ReLU(inplace=True))
+
+
+def large(params: ModelParams) -> Backbone:
+    """`medium` with a layer at full size before it, where the top of a four is still open."""
+    width = params.small_channels
+    full = conv_norm(1, width, 3), nn.ReLU(inplace=True)
+    return _from_half(width, *full, conv_norm(width, 2 * width, 3, 2), nn.ReLU(inplace=True))
+
+
+def _from_half(width: int, *stem: nn.Module) -> Backbone:
+    """What follows a stem that ends at half size, with twice `width` channels."""
     return Backbone(
-        conv_norm(1, 2 * width, 5, 2),
-        nn.ReLU(inplace=True),
+        *stem,
         Block(2 * width),
         *_halved(2 * width, 4 * width),
         *_halved(4 * width, 8 * width),
@@ -131,5 +142,6 @@ def _imagenet_weights(name: str, file: str | None) -> dict[str, Tensor]:
 BACKBONES: dict[str, Callable[[ModelParams], Backbone]] = {
     "small": small,
     "medium": medium,
+    "large": large,
     **{name: partial(torchvision_resnet, name) for name in ("resnet18", "resnet34", "resnet50")},
 }

@@ -46,8 +46,8 @@ class SumModel(nn.Module):
         self.backbone = BACKBONES[params.backbone](params)
         if params.init_from is not None:
             self._start_from(Path(params.init_from))
-        rows, columns = self._feature_size()
-        self.head = HEADS[params.head](self.backbone.channels, rows, columns, data.digits)
+        self.feature_shape = self.backbone.channels, *self._feature_size()
+        self.head = HEADS[params.head](*self.feature_shape, data.digits)
         self.offset: Tensor  # pixels from the centre of a column that fires to that of its glyph
         self.register_buffer("offset", torch.zeros(()))
         self.temperature: Tensor  # log P(sum) of predictions is divided by it: more than one makes them less sure
@@ -85,8 +85,12 @@ class SumModel(nn.Module):
         with torch.autocast(strips.device.type, torch.bfloat16, enabled=has_fast_bfloat16(strips.device.type)):
             return cast(Tensor, self.backbone(x)).to(precision)
 
-    def forward(self, strips: Shaped[Tensor, "n h w"]) -> Float[Tensor, "n s"]:
-        return self.head(self.features(strips))
+    def forward(
+        self, strips: Shaped[Tensor, "n h w"], mask: Float[Tensor, "n c i j"] | None = None
+    ) -> Float[Tensor, "n s"]:
+        """`mask`, where there is one, multiplies the features that the head gets to see."""
+        features = self.features(strips)
+        return self.head(features if mask is None else features * mask)
 
     @torch.inference_mode()
     def predict(

@@ -14,7 +14,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 class ModelParams(Section):
     section: ClassVar[str] = "model"
     head: Literal["columns", "slots", "multi_label", "direct"]
-    backbone: Literal["small", "medium", "resnet18", "resnet34", "resnet50"]
+    backbone: Literal["small", "medium", "large", "resnet18", "resnet34", "resnet50"]
     small_channels: int = Field(ge=4, le=512)
     pretrained: bool
     weights_file: str | None
@@ -55,5 +55,6 @@ class TrainParams(Section):
     weight_decay: NonNegative
     clip_norm: Positive
     average_decay: float = Field(ge=0, lt=1)
+    dropout: float = Field(ge=0, lt=1)
     augment: AugmentParams
     recompose: RecomposeParams

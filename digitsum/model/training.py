@@ -139,7 +139,7 @@ class Training:
         """One step on one batch, or on this process's share of it."""
         strips, sums = map(self.workers.share, self._batch())
         self.model.train()
-        log_probability = self.learner(strips)
+        log_probability = self.learner(strips, self._dropout_mask())
         loss = nn.functional.nll_loss(log_probability, sums, reduction="sum")
         self.model.zero_grad()
         # gradients are averaged over the processes, whose shares may differ by a strip
@@ -168,6 +168,15 @@ class Training:
         height, width = self.images.shape[1:]
         others, their_sums = self.cuttings.compose(made, height, width, recompose.augment, self.chance)
         return torch.cat([others, strips]), torch.cat([their_sums, self.sums[batch[made:]]])
+
+    def _dropout_mask(self) -> Float[Tensor, "b c i j"] | None:
+        """Of this process's share: zero for features that are dropped, above one for the rest, one on average."""
+        dropout = self.recipe.dropout
+        if not dropout:
+            return None  # and no random numbers are drawn
+        shape = self.recipe.batch_size, *self.model.feature_shape
+        kept = torch.rand(shape, generator=self.chance, device=self.device) >= dropout
+        return self.workers.share(kept / (1 - dropout))
 
     def _cut(self) -> Cuttings | None:
         """What the averaged model reads in strips, given their sums; None from heads that do not read places.
