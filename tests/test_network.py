@@ -50,6 +50,16 @@ def test_prediction_does_not_depend_on_the_batch(model: SumModel, strips: np.nda
     np.testing.assert_allclose(np.exp(together.log_probability).sum(axis=1), 1, rtol=1e-5)
 
 
+def test_of_a_batch_the_first_strips_may_have_more_digits(model: SumModel, strips: np.ndarray) -> None:
+    model.eval()
+    batch = torch.from_numpy(strips)
+    usual, mixed = model(batch), model(batch, dense=3, k=8)
+    torch.testing.assert_close(mixed[:3], model.for_strips(8, 168).eval()(batch)[:3])
+    torch.testing.assert_close(mixed[3:, :37], usual[3:])
+    assert (mixed[3:, 37:] == -torch.inf).all()
+    assert model(batch, dense=7, k=8).shape == (7, 73)  # a process's share may have no others
+
+
 def test_no_strips_have_no_predictions(model: SumModel, strips: np.ndarray) -> None:
     said = model.predict(strips[:0])
     assert said.log_probability.shape == (0, 37)

@@ -42,15 +42,12 @@ def start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[], Training]:
     """A training of three epochs of four steps with dropout, from the third on with recomposed strips."""
-    recompose = RecomposeParams(share=0.5, cut_at=(0.2,), strips=16, sure=0.9, hard=0.5, augment=recipe.augment)
+    recompose = RecomposeParams(
+        share=0.5, cut_at=(0.2,), strips=16, sure=0.9, hard=0.5, spacing=20, nearest=14, augment=recipe.augment
+    )
     recipe = recipe.model_copy(update={"batch_size": 4, "epochs": 3, "dropout": 0.2, "recompose": recompose})
     glyphs = sklearn_digits()
-    bank = Cuttings(
-        torch.from_numpy(glyphs.images[:50]),
-        torch.from_numpy(glyphs.digits[:50]).long(),
-        torch.ones(50),
-        torch.tensor([[20, 50, 80, 120]]),
-    )
+    bank = Cuttings(torch.from_numpy(glyphs.images[:50]), torch.from_numpy(glyphs.digits[:50]).long(), torch.ones(50))
     monkeypatch.setattr(Training, "_cut", lambda _: bank)  # a model this young reads nothing
 
     def make() -> Training:

@@ -61,7 +61,9 @@ def test_golden_loss_curve(
         average_decay=0.998,
         dropout=0.0,
         augment=AUGMENT,
-        recompose=RecomposeParams(share=0, cut_at=(), strips=16, sure=0.9, hard=0.5, augment=AUGMENT),
+        recompose=RecomposeParams(
+            share=0, cut_at=(), strips=16, sure=0.9, hard=0.5, spacing=20, nearest=14, augment=AUGMENT
+        ),
     )
     _, curve = trained(strips, tiny_model_params, recipe, description)
     np.testing.assert_allclose([epoch.train_loss for epoch in curve], GOLDEN, rtol=0.01)
@@ -158,11 +160,13 @@ def test_glyphs_are_cut_from_strips_that_can_be_read_given_their_sums_and_weigh_
     def cut(images: np.ndarray, *parts: np.ndarray) -> Cuttings:
         seen.extend([images, parts[-1]])
         empty = torch.empty(0)
-        return Cuttings(empty.new_empty(0, 28, 28, dtype=torch.uint8), empty.long(), empty, empty.long().view(0, 4))
+        return Cuttings(empty.new_empty(0, 28, 28, dtype=torch.uint8), empty.long(), empty)
 
     monkeypatch.setattr(SumModel, "predict", predict)
     monkeypatch.setattr(training, "cut", cut)
-    recompose = RecomposeParams(share=0.5, cut_at=(0.5,), strips=4, sure=0.05, hard=0.5, augment=AUGMENT)
+    recompose = RecomposeParams(
+        share=0.5, cut_at=(0.5,), strips=4, sure=0.05, hard=0.5, spacing=20, nearest=14, augment=AUGMENT
+    )
     recipe = recipe.model_copy(update={"recompose": recompose})
     assert Training(SumModel(tiny_model_params, description), strips, recipe, Workers())._cut() is None
     losses = -np.log(chances[:2])

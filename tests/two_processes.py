@@ -15,12 +15,17 @@ from digitsum.model.params import ModelParams, TrainParams
 from digitsum.model.training import Training
 from digitsum.params import read_params
 from digitsum.strips.compose import Layout, compose
+from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description
 from digitsum.strips.glyphs import sklearn_digits
 
 torch.set_num_threads(1)
 params = read_params(Path(__file__).parent.with_name("params.yaml"))
 recipe = params[TrainParams].model_copy(update={"batch_size": 9, "epochs": 10, "dropout": 0.2})
+recompose = recipe.recompose.model_copy(
+    update={"share": 0.7, "cut_at": ()}
+)  # six strips: the shares are 5 of 5, 1 of 4
+recipe = recipe.model_copy(update={"recompose": recompose})
 layout = Layout(4, 40, 168, first_left=(0, 14), next_left=(14, 42), top=(0, 12))
 strips, _ = compose(sklearn_digits(), layout, 20, np.random.default_rng(0))
 torch.manual_seed(1)
@@ -29,6 +34,8 @@ model = SumModel(architecture, Description("digits", digits=4, height=40, width=
 model.double()  # in single precision, another order of summation flips a rectifier now and then, and that grows
 with workers(torch.device("cpu")) as team:
     training = Training(model, strips, recipe, team)
+    glyphs = sklearn_digits()
+    training.cuttings = Cuttings(torch.from_numpy(glyphs.images), torch.from_numpy(glyphs.digits), torch.ones(1797))
     losses = []
     while training.step < 20:
         before = training.tally.clone()

@@ -110,8 +110,12 @@ class Columns(Head):
         return cast(Tensor, self.beliefs(features)).squeeze(2).transpose(1, 2).log_softmax(-1)
 
     def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n s"]:
+        return self.log_sum(features, self.digits)
+
+    def log_sum(self, features: Float[Tensor, "n c h w"], digits: int) -> Float[Tensor, "n s"]:
+        """log P(sum, so many digits): the number that the head was made for, or another."""
         beliefs = self.log_beliefs(features)
-        return log_sum_of_columns(beliefs[..., 10], beliefs[..., :10], self.digits)
+        return log_sum_of_columns(beliefs[..., 10], beliefs[..., :10], digits)
 
     def log_count(self, features: Float[Tensor, "n c h w"], highest: int) -> Float[Tensor, "n m"]:
         """log P(count of digits = c), c in 0..highest."""

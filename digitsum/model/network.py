@@ -1,6 +1,7 @@
 """A model of sums: a backbone, a head, and the file that rebuilds both."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -86,11 +87,22 @@ class SumModel(nn.Module):
             return cast(Tensor, self.backbone(x)).to(precision)
 
     def forward(
-        self, strips: Shaped[Tensor, "n h w"], mask: Float[Tensor, "n c i j"] | None = None
+        self, strips: Shaped[Tensor, "n h w"], mask: Float[Tensor, "n c i j"] | None = None, dense: int = 0, k: int = 0
     ) -> Float[Tensor, "n s"]:
-        """`mask`, where there is one, multiplies the features that the head gets to see."""
+        """`mask`, where there is one, multiplies the features that the head gets to see.
+
+        The first `dense` strips have `k` digits, no fewer than the data's; the sums that only they can have are minus
+        infinity for the rest. Only the head `columns` has such strips.
+        """
         features = self.features(strips)
-        return self.head(features if mask is None else features * mask)
+        if mask is not None:
+            features = features * mask
+        if dense == 0:
+            return self.head(features)
+        assert isinstance(self.head, Columns)
+        first, rest = self.head.log_sum(features[:dense], k), self.head(features[dense:])
+        never = rest.new_full((len(rest), first.shape[1] - rest.shape[1]), -math.inf)
+        return torch.cat([first, torch.cat([rest, never], dim=1)])
 
     @torch.inference_mode()
     def predict(

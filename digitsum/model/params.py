@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from digitsum.params import Section, Strict
+from digitsum.strips.glyphs import SIDE
 from digitsum.strips.params import AugmentParams
 
 Positive = Annotated[float, Field(gt=0)]
@@ -38,7 +39,19 @@ class RecomposeParams(Strict):
     strips: int = Field(ge=1)  # to cut from, at most
     sure: float = Field(gt=0, lt=1)  # the least P(known sum) of a strip to cut from
     hard: float = Field(ge=0, le=1)  # share of the glyphs drawn in proportion to the loss of the strips they are from
+    spacing: int = Field(ge=1)  # pixels of the strip's width to a glyph
+    nearest: int = Field(ge=1)  # pixels from the left edge of one to that of the next, at least
     augment: AugmentParams  # of each glyph
+
+    @model_validator(mode="after")
+    def _glyphs_fit(self) -> "RecomposeParams":
+        if self.nearest > self.spacing:
+            raise ValueError(f"nearest is more than spacing, which is {self.spacing}; set it to that or less")
+        return self
+
+    def digits(self, width: int, least: int) -> int:
+        """How many go on a recomposed strip of so many pixels."""
+        return max(least, 1 + (width - SIDE) // self.spacing)
 
 
 class TrainParams(Section):

@@ -119,6 +119,7 @@ class Training:
         self.order = torch.Generator().manual_seed(recipe.seed)
         self.chance = torch.Generator(self.device).manual_seed(recipe.seed)
         self.cuttings: Cuttings | None = None
+        self.dense_digits = recipe.recompose.digits(data.images.shape[2], least=model.data.digits)
         self.curve: list[tuple[Epoch, float]] = []
         self._begin_epoch()
 
@@ -137,9 +138,11 @@ class Training:
 
     def learn(self) -> None:
         """One step on one batch, or on this process's share of it."""
-        strips, sums = map(self.workers.share, self._batch())
+        *batch, recomposed = self._batch()
+        strips, sums = map(self.workers.share, batch)
+        dense = int(self.workers.share(torch.arange(self.recipe.batch_size) < recomposed).sum())
         self.model.train()
-        log_probability = self.learner(strips, self._dropout_mask())
+        log_probability = self.learner(strips, self._dropout_mask(), dense, self.dense_digits)
         loss = nn.functional.nll_loss(log_probability, sums, reduction="sum")
         self.model.zero_grad()
         # gradients are averaged over the processes, whose shares may differ by a strip
@@ -154,8 +157,11 @@ class Training:
         self.step += 1
         self._timed += 1
 
-    def _batch(self) -> tuple[Float[Tensor, "b h w"], Int64[Tensor, " b"]]:
-        """The next strips in this epoch's order, some of them replaced by recomposed ones once glyphs were cut."""
+    def _batch(self) -> tuple[Float[Tensor, "b h w"], Int64[Tensor, " b"], int]:
+        """The next strips in this epoch's order, the first of them recomposed once glyphs were cut; and how many are.
+
+        Recomposed strips hold more digits than others: of two as large, the one with more has more to teach.
+        """
         size, recompose = self.recipe.batch_size, self.recipe.recompose
         if recompose.share and self.step in {math.ceil(share * self.steps) for share in recompose.cut_at}:
             self.cuttings = self._cut() or self.cuttings
@@ -164,10 +170,12 @@ class Training:
         made = round(recompose.share * size) if self.cuttings else 0
         strips = random_warp(self.images[batch[made:]], self.chance, **self.recipe.augment.model_dump())
         if self.cuttings is None or made == 0:
-            return strips, self.sums[batch]
+            return strips, self.sums[batch], 0
         height, width = self.images.shape[1:]
-        others, their_sums = self.cuttings.compose(made, height, width, recompose.augment, self.chance)
-        return torch.cat([others, strips]), torch.cat([their_sums, self.sums[batch[made:]]])
+        others, their_sums = self.cuttings.compose(
+            made, self.dense_digits, height, width, recompose.nearest, recompose.augment, self.chance
+        )
+        return torch.cat([others, strips]), torch.cat([their_sums, self.sums[batch[made:]]]), made
 
     def _dropout_mask(self) -> Float[Tensor, "b c i j"] | None:
         """Of this process's share: zero for features that are dropped, above one for the rest, one on average."""

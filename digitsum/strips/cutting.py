@@ -16,40 +16,47 @@ from digitsum.strips.ink import pieces
 from digitsum.strips.params import AugmentParams
 
 SMALLEST = 8  # pixels of height; less is a speck of a neighbour
-JITTER = 4  # pixels that all glyphs of a strip move together, since places may be those of the model's columns
 
 
 @dataclass(frozen=True)
 class Cuttings:
-    """Glyphs, their digits, how often each is drawn, and the centres, left to right, of all strips that were read."""
+    """Glyphs, their digits, and how often each is drawn."""
 
     glyphs: UInt8[Tensor, "m 28 28"]
     digits: Int64[Tensor, " m"]
     weights: Float[Tensor, " m"]  # in proportion to the chance of being drawn
-    centres: Int64[Tensor, "n k"]
 
     def to(self, device: torch.device) -> "Cuttings":
         return Cuttings(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     def compose(
-        self, count: int, height: int, width: int, augment: AugmentParams, generator: torch.Generator
+        self,
+        count: int,
+        digits: int,
+        height: int,
+        width: int,
+        nearest: int,
+        augment: AugmentParams,
+        generator: torch.Generator,
     ) -> tuple[Float[Tensor, "n h w"], Int64[Tensor, " n"]]:
-        """Strips, each with the places of one strip and glyphs drawn by their weights, and their sums.
+        """Strips, each of so many glyphs, drawn by their weights, and their sums.
 
-        Every glyph is under a map of its own. Upper edges are uniform over the height; where glyphs overlap, they are
-        added with wrap-around, as in the original data.
+        Every glyph is under a map of its own, and its left edge at least `nearest` pixels right of the one before, or
+        as far as there is room. Upper edges are uniform over the height. Where glyphs overlap, they are added with
+        wrap-around, as in the original data.
         """
         device, side = self.glyphs.device, SIDE
 
         def draw(highest: int, *shape: int) -> Int64[Tensor, "..."]:
             return torch.randint(highest, shape, generator=generator, device=device)
 
-        places = self.centres[draw(len(self.centres), count)] + draw(2 * JITTER + 1, count, 1) - JITTER
-        chosen = torch.multinomial(self.weights, places.numel(), replacement=True, generator=generator)
-        chosen = chosen.view(places.shape)
+        nearest = min(nearest, (width - side) // max(digits - 1, 1))
+        room = width - side - nearest * (digits - 1)
+        lefts = draw(room + 1, count, digits).sort(1).values + nearest * torch.arange(digits, device=device)
+        tops = draw(height - side + 1, count, digits)
+        chosen = torch.multinomial(self.weights, count * digits, replacement=True, generator=generator)
+        chosen = chosen.view(count, digits)
         glyphs = random_warp(self.glyphs[chosen.view(-1)], generator, **augment.model_dump())
-        lefts = (places - side // 2).clamp(0, width - side)
-        tops = draw(height - side + 1, *places.shape)
         pixel = torch.arange(side, device=device)
         strip = torch.arange(count, device=device)[:, None, None, None]
         row, column = tops[..., None, None] + pixel[:, None], lefts[..., None, None] + pixel
@@ -68,14 +75,12 @@ def cut(
 
     Every glyph has the weight of its strip.
 
-    A piece of ink is taken where it is nearest to exactly one centre and fits a glyph; it is put in the middle of it,
-    and corrects its centre.
+    A piece of ink is taken where it is nearest to exactly one centre and fits a glyph; it is put in the middle of it.
     """
     glyphs: list[np.ndarray] = []
     found: list[int] = []
     likely: list[float] = []
-    places = np.array(centres, np.int64)
-    for strip, own, place, weight in zip(strips, digits, places, weights, strict=True):
+    for strip, own, place, weight in zip(strips, digits, centres, weights, strict=True):
         starts, ends = pieces(strip)
         owners = _owners(starts, ends, place)
         for piece, (start, end) in enumerate(zip(starts, ends, strict=True)):
@@ -84,11 +89,8 @@ def cut(
                 glyphs.append(glyph)
                 found.append(int(own[claims[0]]))
                 likely.append(float(weight))
-                place[claims[0]] = (start + end) // 2
     images = np.stack(glyphs) if glyphs else np.empty((0, SIDE, SIDE), np.uint8)
-    return Cuttings(
-        torch.from_numpy(images), torch.tensor(found, dtype=torch.long), torch.tensor(likely), torch.from_numpy(places)
-    )
+    return Cuttings(torch.from_numpy(images), torch.tensor(found, dtype=torch.long), torch.tensor(likely))
 
 
 def _owners(
