@@ -46,6 +46,13 @@ def test_the_projects_own_are_accepted(params: Any) -> None:
             {"rotate": 90, "shear": 0.1, "scale": 0.1, "shift": 2.0, "elastic": 0.0},
             ["train.augment.rotate", "30"],
         ),
+        (
+            "train",
+            "recompose",
+            {"share": 0.5, "cut_at": [0.4], "strips": 9, "sure": 0.1, "hard": 0.5, "spacing": 12, "nearest": 14}
+            | {"augment": {"rotate": 5.0, "shear": 0.1, "scale": 0.1, "shift": 2.0, "elastic": 0.0}},
+            ["train.recompose", "nearest", "spacing", "12"],
+        ),
         ("model", "head", "sum", ["`model.head` is 'sum'", "'multi_label' or 'direct'"]),
         ("model", "pretrained", True, ["section `model`", "pretrained"]),
         ("model", "weights_file", "w.pth", ["section `model`", "weights_file"]),

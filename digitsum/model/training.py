@@ -33,7 +33,11 @@ HARDEST = 2.0  # nats of a strip's loss; beyond, it counts no more, since its la
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of the learning curve. Training figures are means over the epoch; validation is of the averaged model."""
+    """One row of the learning curve. Validation is of the averaged model, unshifted.
+
+    Training figures are means over the epoch, and over strips as the model saw them: warped, and some recomposed, which
+    have more digits to get right.
+    """
 
     epoch: int
     learning_rate: float
