@@ -22,9 +22,8 @@ from digitsum.strips.glyphs import sklearn_digits
 torch.set_num_threads(1)
 params = read_params(Path(__file__).parent.with_name("params.yaml"))
 recipe = params[TrainParams].model_copy(update={"batch_size": 9, "epochs": 10, "dropout": 0.2})
-recompose = recipe.recompose.model_copy(
-    update={"share": 0.7, "cut_at": ()}
-)  # six strips: the shares are 5 of 5, 1 of 4
+# six of nine strips are recomposed: all five of the first process, one of the other's four
+recompose = recipe.recompose.model_copy(update={"share": 0.7, "cut_at": ()})
 recipe = recipe.model_copy(update={"recompose": recompose})
 layout = Layout(4, 40, 168, first_left=(0, 14), next_left=(14, 42), top=(0, 12))
 strips, _ = compose(sklearn_digits(), layout, 20, np.random.default_rng(0))
