@@ -3,30 +3,26 @@
 from pathlib import Path
 
 from digitsum import stage
-from digitsum.files import repository_root, whole_folder
+from digitsum.files import whole_folder
 from digitsum.params import read_params
 from digitsum.strips import raw
 from digitsum.strips.compose import Layout
 from digitsum.strips.params import IngestParams, PreprocessParams, StripParams
+from digitsum.strips.sources import SOURCES
 from digitsum.tracking.tracker import tracked
 
-EXTERNAL = Path("data/external")
 RAW = Path("data/raw")
 
 
 def main() -> None:
     params = read_params()
     ingest, strip = params[IngestParams], params[StripParams]
-    if ingest.source != "npy":
+    source = SOURCES[ingest.source]
+    if source.composed:
         Layout.of(strip, params[PreprocessParams])  # refused now, rather than when the old data is gone
     with tracked("ingest") as tracker:
         tracker.params("ingest", ingest.model_dump())
-        if ingest.source == "digits":
-            arrived = raw.from_digits()
-        elif ingest.source == "mnist":
-            arrived = raw.from_mnist(repository_root() / ingest.mnist_root)
-        else:
-            arrived = raw.from_npy(EXTERNAL, strip.digits, strip.height, strip.width)
+        arrived = source.read(ingest, strip)
         with whole_folder(RAW) as folder:
             raw.write(arrived, folder)
         count = raw.counted(arrived.content)

@@ -19,10 +19,11 @@ from digitsum.strips.fitting import Form, to_strip
 from digitsum.strips.glyphs import sklearn_digits
 from digitsum.strips.images import decode, read_images
 from digitsum.strips.ink import pieces
+from digitsum.strips.sources import SOURCES
 
 APART = Layout(4, 40, 168, first_left=(4, 10), next_left=(36, 42), top=(2, 10))  # no two glyphs touch
 STRIPS, TRUTH = compose(sklearn_digits(), APART, 24, np.random.default_rng(0))
-FORM = Form(40, 168, fitting.SCRIPTS["digits"], any_width=True)
+FORM = Form(40, 168, SOURCES["digits"].script, any_width=True)
 
 
 def encoded(image: np.ndarray | Image.Image, form: str = "PNG", **settings: object) -> bytes:
@@ -199,8 +200,8 @@ def test_every_source_says_how_large_its_digits_are() -> None:
     glyphs = sklearn_digits().images[::9] / np.float32(255)
     extents = [fitting._extent(glyph)[2] for glyph in glyphs]
     strokes = [fitting._stroke(glyph, 28) for glyph in glyphs]
-    assert fitting.SCRIPTS["digits"].height == np.median(extents)
-    assert fitting.SCRIPTS["digits"].stroke == pytest.approx(np.median(strokes), rel=0.1)
-    for source in ("digits", "mnist", "npy"):
+    assert SOURCES["digits"].script.height == np.median(extents)
+    assert SOURCES["digits"].script.stroke == pytest.approx(np.median(strokes), rel=0.1)
+    for source in SOURCES:
         assert Form.of(Description(source, 4, 40, 168, 0.1, 0.2), any_width=True).script.height <= 28
     assert images.MOST_PIXELS < 2**26

@@ -8,7 +8,7 @@ import pytest
 from conftest import change
 
 from digitsum.errors import InputError
-from digitsum.strips import raw
+from digitsum.strips import raw, sources
 from digitsum.strips.dataset import Strips
 from digitsum.strips.glyphs import Glyphs
 from stages import ingest
@@ -92,7 +92,7 @@ def test_bad_npy_is_refused_and_nothing_is_written(project: Path, fault: str) ->
 def test_npy_round_trip(tmp_path: Path) -> None:
     for number in (0, 2, 10):
         write_pair(tmp_path, number)
-    arrived = raw.from_npy(tmp_path, digits=4, height=40, width=168)
+    arrived = sources.from_npy(tmp_path, digits=4, height=40, width=168)
     (tmp_path / "raw").mkdir()
     raw.write(arrived, tmp_path / "raw")
     back = raw.read(tmp_path / "raw")
@@ -103,7 +103,7 @@ def test_npy_round_trip(tmp_path: Path) -> None:
 
 
 def test_digits_round_trip(tmp_path: Path) -> None:
-    arrived = raw.from_digits()
+    arrived = sources.from_digits()
     raw.write(arrived, tmp_path)
     back = raw.read(tmp_path)
     assert isinstance(back.content, Glyphs)
@@ -114,7 +114,7 @@ def test_digits_round_trip(tmp_path: Path) -> None:
 
 
 def test_changed_raw_data_is_refused(tmp_path: Path) -> None:
-    raw.write(raw.from_digits(), tmp_path)
+    raw.write(sources.from_digits(), tmp_path)
     digits = np.load(tmp_path / "digits.npy")
     np.save(tmp_path / "digits.npy", digits[::-1])
     with pytest.raises(InputError, match=r"digits\.npy: missing, or changed"):
@@ -138,7 +138,7 @@ def mnist_root(tmp_path: Path) -> Path:
 
 
 def test_mnist_keeps_its_test_part_for_testing(mnist_root: Path) -> None:
-    arrived = raw.from_mnist(mnist_root)
+    arrived = sources.from_mnist(mnist_root)
     assert isinstance(arrived.content, Glyphs)
     assert arrived.content.reserved.tolist() == [False] * 60 + [True] * 20
     assert len(arrived.origin["files"]) == 4
@@ -149,7 +149,7 @@ def test_damaged_mnist_is_refused(mnist_root: Path, file: str) -> None:
     path = mnist_root / "MNIST" / "raw" / file
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(InputError, match="MNIST"):
-        raw.from_mnist(mnist_root)
+        sources.from_mnist(mnist_root)
 
 
 def test_folder_that_cannot_be_written(project: Path) -> None:

@@ -9,7 +9,7 @@ from scipy.stats import chi2_contingency
 from digitsum.analysis.intervals import wilson
 from digitsum.files import read_array, read_json, sha256
 from digitsum.model.network import SumModel
-from digitsum.strips import raw
+from digitsum.strips import sources
 from digitsum.strips.dataset import Strips
 
 
@@ -53,7 +53,7 @@ def new_strips(
     Raises:
         InputError: if a file in `external` is missing, damaged or does not fit.
     """
-    there = raw.from_npy(external, digits, height, width).origin["files"]
+    there = sources.from_npy(external, digits, height, width).origin["files"]
     manifest = raw_before / "manifest.json"
     known = read_json(manifest)["origin"].get("files", {}) if manifest.exists() else {}
     new = [name for name in there if known.get(name) != sha256(external / name)]

@@ -22,6 +22,7 @@ from digitsum.retraining import base, drift, overrides, pipeline
 from digitsum.retraining.comment import Story, escaped, render
 from digitsum.strips.dataset import Strips
 from digitsum.strips.params import IngestParams, StripParams
+from digitsum.strips.sources import EXTERNAL
 from digitsum.tracking import sync as tracking
 from digitsum.tracking.models import ModelForm
 from digitsum.tracking.patches import PARAMS
@@ -33,7 +34,7 @@ from digitsum.tracking.store import SWITCH, embedded_store, opened, switched_off
 MODEL = Path("models/model.safetensors")
 FIGURES = Path("reports/evaluation/figures.csv")
 COMMENT = Path(".digitsum/comment.md")
-EXTERNAL, RAW, TRAIN = Path("data/external"), Path("data/raw"), Path("data/processed/train")
+RAW, TRAIN = Path("data/raw"), Path("data/processed/train")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ strip.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int, Num, UInt8
@@ -16,6 +15,7 @@ from scipy import ndimage
 
 from digitsum.errors import InputError
 from digitsum.strips.dataset import Description
+from digitsum.strips.sources import SOURCES, Script
 
 DARK, BRIGHT = 8, 128  # grey levels of the background and the ink of what is a strip already
 FAINTEST = 24  # grey levels between ink and background; less is noise of a sensor or of JPEG
@@ -32,17 +32,6 @@ WIDEST = 4096  # pixels of a strip: about a hundred digits
 MOST_SQUEEZED = 0.6  # of their height in training: digits on a strip of one width
 
 
-class Script(NamedTuple):
-    """Height of the digits and width of their strokes in training, in pixels: medians over glyphs."""
-
-    height: int
-    stroke: float
-
-
-# strokes as `_stroke` measures them; the strips of npy were made of MNIST's glyphs
-SCRIPTS = {"digits": Script(28, 6.8), "mnist": Script(20, 2.9), "npy": Script(20, 2.9)}
-
-
 @dataclass(frozen=True)
 class Form:
     """What a model reads: strips of one height, and of one width unless `any_width`, with digits of a script."""
@@ -54,7 +43,7 @@ class Form:
 
     @classmethod
     def of(cls, data: Description, any_width: bool) -> "Form":
-        return cls(data.height, data.width, SCRIPTS[data.source], any_width)
+        return cls(data.height, data.width, SOURCES[data.source].script, any_width)
 
 
 @dataclass(frozen=True)
