@@ -2,6 +2,7 @@
 
 import base64
 import io
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -48,6 +49,7 @@ def application(model: SumModel) -> FastAPI:
     app = FastAPI(openapi_url=None)  # whose pages would want a network
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
     counts = isinstance(model.head, Columns)
+    reader_for = lru_cache(maxsize=16)(partial(Reader, model))
     one_at_a_time = Lock()
     rng = np.random.default_rng()
 
@@ -92,7 +94,7 @@ def application(model: SumModel) -> FastAPI:
 
     def answer(content: bytes, count: Count) -> dict[str, Any]:
         image = decode(content, "the image")[0]
-        reader = Reader(model, count)
+        reader = reader_for(count)
         strip = to_strip(image, reader.form)
         with one_at_a_time:
             (said,) = reader.read([strip])

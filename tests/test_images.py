@@ -161,6 +161,7 @@ def test_files_that_are_no_image_are_refused(tmp_path: Path, make: Callable[[Pat
         (np.zeros((40, 168), complex), "an array of complex128; numbers expected"),
         (np.full((40, 168), -1), "values from -1 to -1; 0..1, 0..255 or 0..65535 expected"),
         (np.full((40, 168), np.nan), "values from nan to nan"),
+        (np.zeros((1, 9000, 9000), bool), "more than 64 million pixels; crop it"),
         (np.array([[{}]], object), "Python objects|not a plain .npy"),
     ],
 )

@@ -42,6 +42,16 @@ def test_columns_against_enumeration(columns: int, digits: int) -> None:
     torch.testing.assert_close(distribution(log_beliefs, digits), expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("columns", [1, 2, 5, 21])
+def test_same_bits_whether_a_gradient_is_wanted_or_not(columns: int) -> None:
+    """Without one, only the last two products are kept."""
+    log_beliefs = beliefs(columns, columns, torch.float32)
+    digits = min(columns, 4)
+    wanted = distribution(log_beliefs.clone().requires_grad_(), digits)
+    assert wanted.requires_grad
+    assert torch.equal(distribution(log_beliefs, digits), wanted.detach())
+
+
 @pytest.mark.parametrize(("columns", "highest"), [(1, 1), (4, 4), (5, 3), (6, 9)])
 def test_counts_against_enumeration(columns: int, highest: int) -> None:
     log_blank = beliefs(columns, columns)[..., BLANK]

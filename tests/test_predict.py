@@ -171,6 +171,12 @@ def test_count_left_to_the_model(model: SumModel, strips: np.ndarray) -> None:
     assert str(refused) == "no digits are seen on it"
 
 
+@pytest.mark.parametrize("count", [-1, 0, 101])
+def test_counts_that_no_strip_holds_are_refused(model: SumModel, count: int) -> None:
+    with pytest.raises(InputError, match=f"a count of {count} digits; 1 to 100 can be read"):
+        Reader(model, count)
+
+
 @pytest.mark.parametrize("head", ["direct", "slots", "multi_label"])
 def test_other_heads_say_what_they_know(
     tiny_model_params: ModelParams, description: Description, strips: np.ndarray, head: str

@@ -397,7 +397,7 @@ def test_model_in_mlflow(made: Path) -> None:
     served = mlflow.pyfunc.load_model(f"models:/{logged.model_id}")
     images = np.load("data/processed/test/strips.npy")[:7]
     expected = SumModel.read(Path("models/model.safetensors")).predict(images)
-    for count in (7, 1):
+    for count in (7, 1, 0):
         said = served.predict(images[:count])
         assert (said["sum"] == expected.log_probability[:count].argmax(1)).all()
         assert said["probability"] == pytest.approx(np.exp(expected.log_probability[:count].max(1)), rel=1e-4)

@@ -86,13 +86,15 @@ class _CoefficientOfProduct(torch.autograd.Function):
         count, columns, frequencies = fires.shape
         rest = rests.t()[..., None, None].to(fires.dtype)
         fire = fires.transpose(0, 1).unsqueeze(2).contiguous()
-        products = fires.new_zeros(columns + 1, count, power + 1, frequencies)
+        kept = columns + 1 if any(ctx.needs_input_grad) else 2  # the backward pass wants them all
+        products = fires.new_zeros(kept, count, power + 1, frequencies)
         products[0, :, 0] = 1
         for t in range(columns):
-            torch.mul(products[t], rest[t], out=products[t + 1])
-            products[t + 1, :, 1:].addcmul_(products[t, :, :-1], fire[t])
+            before, after = products[t % kept], products[(t + 1) % kept]
+            torch.mul(before, rest[t], out=after)
+            after[:, 1:].addcmul_(before[:, :-1], fire[t])
         ctx.save_for_backward(rest, fire, products)
-        return products[-1, :, power].clone()
+        return products[columns % kept, :, power].clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Complex[Tensor, "n f"]) -> tuple[Tensor, Tensor, None]:

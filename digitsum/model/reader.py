@@ -13,6 +13,8 @@ from digitsum.model.heads import Columns
 from digitsum.model.network import SumModel
 from digitsum.strips.fitting import Form, Strip
 
+MOST_DIGITS = 100  # on one strip; the widest has room for about as many
+
 Count = int | Literal["auto"] | None
 
 
@@ -37,6 +39,8 @@ class Reader:
         """
         self._model, self._count = model, model.data.digits if count is None else count
         any_width = isinstance(model.head, Columns)
+        if self._count != "auto" and not 1 <= self._count <= MOST_DIGITS:
+            raise InputError(f"a count of {self._count} digits; 1 to {MOST_DIGITS} can be read")
         if self._count != model.data.digits and not any_width:
             raise InputError(
                 f"the head {model.params.head} reads {model.data.digits} digits and no other number; "
@@ -69,7 +73,8 @@ class Reader:
         """How many digits each strip is to be read as, and the probability of that."""
         if self._count != "auto":
             return np.full(len(images), self._count), np.ones(len(images), np.float32)
-        log_probability = self._model.predict_count(images, images.shape[2] // self._model.backbone.stride)
+        columns = images.shape[2] // self._model.backbone.stride
+        log_probability = self._model.predict_count(images, min(columns, MOST_DIGITS))
         return log_probability.argmax(axis=1), np.exp(log_probability.max(axis=1))
 
     def _made_for(self, count: int, width: int) -> SumModel:

@@ -11,7 +11,7 @@ import numpy as np
 import safetensors
 
 Column = tuple[str, str, tuple[int, ...]]  # name, NumPy's name of the type, shape with -1 for any number
-NEEDS = ("jaxtyping", "numpy", "pydantic", "pyyaml", "safetensors", "torch", "tqdm")
+NEEDS = ("jaxtyping", "numpy", "pydantic", "pyyaml", "safetensors", "torch", "torchvision", "tqdm")
 
 
 def schema(path: Path) -> tuple[list[Column], list[Column]]:
@@ -38,7 +38,7 @@ class Served:
         Raises:
             MlflowException: if a strip is black, as it is where floats were sent, which MLflow cuts to integers.
         """
-        black = np.flatnonzero(strips.reshape(len(strips), -1).max(axis=1) <= 1)
+        black = np.flatnonzero(strips.max(axis=(1, 2), initial=0) <= 1)
         if len(black):
             from mlflow.exceptions import MlflowException
 

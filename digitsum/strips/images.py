@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Num, UInt8
+from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from digitsum.errors import InputError
@@ -13,6 +13,7 @@ from digitsum.files import read_array
 
 FORMATS = ("PNG", "JPEG")
 MOST_PIXELS = 64_000_000  # of an image, known before it is decoded; the cameras of telephones have 50 million
+TOO_LARGE = f"more than {MOST_PIXELS // 1_000_000} million pixels; crop it to the digits, or make it smaller"
 MOST_BYTES = 256_000_000  # of a file that is not memory-mapped
 
 Images = UInt8[np.ndarray, "n h w"]
@@ -53,24 +54,23 @@ def decode(content: bytes, name: str) -> Images:
             return from_array(np.load(io.BytesIO(content), allow_pickle=False), name)
         except (ValueError, EOFError, SyntaxError, MemoryError, OverflowError, TypeError) as error:
             raise InputError(f"{name}: truncated, or not a plain .npy array ({_brief(error)})") from error
-    too_large = f"more than {MOST_PIXELS // 1_000_000} million pixels; crop it to the digits, or make it smaller"
     try:
         with warnings.catch_warnings(category=Image.DecompressionBombWarning, action="ignore"):
             picture = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise InputError(f"{name}: {too_large}") from error
+        raise InputError(f"{name}: {TOO_LARGE}") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{name}: not an image, or damaged; a PNG, JPEG or .npy file is expected") from error
     if picture.width * picture.height > MOST_PIXELS:
-        raise InputError(f"{name}: {too_large}")
+        raise InputError(f"{name}: {TOO_LARGE}")
     try:
         return _grey(ImageOps.exif_transpose(picture), name)[None]
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         raise InputError(f"{name}: truncated or damaged ({_brief(error)})") from error
 
 
-def from_array(array: Num[np.ndarray, "..."], name: str) -> Images:
-    """One image (height, width) or several (n, height, width), with values in 0..1, 0..255 or 0..65535.
+def from_array(array: Shaped[np.ndarray, "..."], name: str) -> Images:
+    """One image (height, width) or several (n, height, width), with values in 0..255, 0..65535 or, if floats, 0..1.
 
     Raises:
         InputError: if it is anything else.
@@ -79,6 +79,8 @@ def from_array(array: Num[np.ndarray, "..."], name: str) -> Images:
         raise InputError(f"{name}: an array of shape {array.shape}; (height, width) or (n, height, width) expected")
     if array.dtype.kind not in "buif":
         raise InputError(f"{name}: an array of {array.dtype}; numbers expected")
+    if array.shape[-2] * array.shape[-1] > MOST_PIXELS:
+        raise InputError(f"{name}: {TOO_LARGE}")
     images = array[None] if array.ndim == 2 else array
     return images if images.dtype == np.uint8 else _scaled(images, name)
 
@@ -95,7 +97,7 @@ def _grey(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]:
     return np.rint((grey * (alpha / 255.0)) + page * (1 - alpha / 255.0)).astype(np.uint8)
 
 
-def _scaled(values: Num[np.ndarray, "..."], name: str) -> UInt8[np.ndarray, "..."]:
+def _scaled(values: Shaped[np.ndarray, "..."], name: str) -> UInt8[np.ndarray, "..."]:
     """To 0..255; of what is wider than a byte, the brightest value becomes 255."""
     lowest, highest = (float(bound) for bound in (values.min(), values.max()))
     if not (lowest >= 0 and highest <= 65535):
