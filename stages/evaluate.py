@@ -77,7 +77,8 @@ def read_again(model: SumModel, said: Prediction, test: Strips, batch_size: int)
     """What was said, but with the likeliest readings that add up to the true sums."""
     if said.digits is None:
         return said
-    wrong = said.digits.sum(axis=1) != test.sums  # of the others it is the same reading
+    # of the others it is the same reading
+    wrong = (said.digits.sum(axis=1) != test.sums) | (said.log_probability.argmax(axis=1) != test.sums)
     digits, centres = said.digits.copy(), None if said.centres is None else said.centres.copy()
     if wrong.any():
         other = model.predict(test.images[wrong], batch_size, sums=test.sums[wrong])

@@ -239,11 +239,16 @@ def test_backbone_starts_from_another_models(
     other.write(tmp_path / "again.safetensors")
     file.unlink()
     SumModel.read(tmp_path / "again.safetensors")  # does not need the file it started from
-    with pytest.raises(InputError, match=r"other\.safetensors: no such file"):
+    with pytest.raises(InputError, match=r"other\.safetensors: no such file; set `model\.init_from`"):
         SumModel(tiny_model_params.model_copy(update=wanted), description)
     model.write(file)
     with pytest.raises(InputError, match=r"has small_channels 4, but `model\.small_channels` is 6"):
         SumModel(tiny_model_params.model_copy(update={"init_from": str(file), "small_channels": 6}), description)
+    with pytest.raises(InputError, match=r"has backbone small, but `model\.backbone` is resnet18"):
+        SumModel(tiny_model_params.model_copy(update={"init_from": str(file), "backbone": "resnet18"}), description)
+    SumModel(tiny_model_params.model_copy(update={"backbone": "resnet18"}), description).write(file)
+    again = {"init_from": str(file), "backbone": "resnet18", "small_channels": 6}  # of which a resnet has none
+    SumModel(tiny_model_params.model_copy(update=again), description)
 
 
 def test_columns_read_strips_of_other_counts_and_widths(model: SumModel, strips: np.ndarray) -> None:

@@ -55,6 +55,13 @@ def test_the_projects_own_are_accepted(params: Any) -> None:
         ),
         ("model", "head", "sum", ["`model.head` is 'sum'", "'multi_label' or 'direct'"]),
         ("model", "pretrained", True, ["section `model`", "pretrained"]),
+        (
+            "train",
+            "recompose",
+            {"share": 0.5, "cut_at": [0.4], "strips": 9, "sure": 0.1, "hard": 0.5, "spacing": 7, "nearest": 7}
+            | {"augment": {"rotate": 5.0, "shear": 0.1, "scale": 0.1, "shift": 2.0, "elastic": 0.0}},
+            ["`train.recompose.spacing` is 7", "greater than or equal to 8"],
+        ),
         ("model", "weights_file", "w.pth", ["section `model`", "weights_file"]),
         ("strip", "digits", 9, ["`strip.digits` is 9", "8"]),
         ("strip", "digits", True, ["`strip.digits` is True", "integer"]),
@@ -70,6 +77,13 @@ def test_refused_values(tmp_path: Path, given: dict, section: str, key: str, val
     message = refusal(tmp_path, yaml.safe_dump(given))
     for word in words:
         assert word in message
+
+
+def test_a_backbone_starts_from_one_thing(tmp_path: Path, given: dict) -> None:
+    given["model"] |= {"backbone": "resnet18", "pretrained": True, "init_from": "models/other.safetensors"}
+    message = refusal(tmp_path, yaml.safe_dump(given))
+    assert "section `model`" in message
+    assert "pretrained weights or init_from, not both" in message
 
 
 def test_refused_structure(tmp_path: Path, given: dict) -> None:

@@ -35,6 +35,8 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "missing": (lambda d: [p.unlink() for p in d.glob("*.npy")], "external", "no data0.npy"),
     "no labels": (lambda d: (d / "lab0.npy").unlink(), "lab0.npy", "data0.npy is there"),
     "no images": (lambda d: (d / "data0.npy").unlink(), "data0.npy", "lab0.npy is there"),
+    "numbered otherwise": (lambda d: np.save(d / "data01.npy", IMAGES), "data01.npy", "not data0.npy, data1.npy or so"),
+    "not numbered": (lambda d: np.save(d / "lab.npy", np.zeros(3)), "lab.npy", "not lab0.npy, lab1.npy or so"),
     "empty file": (lambda d: (d / "data0.npy").write_bytes(b""), "data0.npy", "empty"),
     "truncated": (lambda d: truncate(d / "data0.npy"), "data0.npy", "truncated"),
     "not npy": (lambda d: (d / "data0.npy").write_text("hello"), "data0.npy", "not a .npy file"),

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from conftest import ROOT, change
 
 from digitsum.errors import InputError
 from digitsum.model.network import SumModel
+from digitsum.model.params import ModelParams
+from digitsum.strips.dataset import Description, Strips
 from stages import confusion, evaluate, ingest, preprocess, train
 
 STAGES = {"ingest": ingest, "preprocess": preprocess, "train": train, "evaluate": evaluate, "confusion": confusion}
@@ -203,3 +206,20 @@ def test_device_that_is_not_there_is_refused(project: Path, name: str) -> None:
     change(project, name, device="mps")  # of Apple alone
     with pytest.raises(InputError, match=rf"`{name}\.device` is 'mps', but this machine has only cpu"):
         run(name)
+
+
+def test_reading_again_what_was_wrong_is_reading_all_again(
+    tiny_model_params: ModelParams, description: Description, rng: np.random.Generator
+) -> None:
+    """Right by its sum and by its digits, by one of them, or by none; what an untrained model says is anything."""
+    torch.manual_seed(0)
+    model = SumModel(tiny_model_params, description)
+    images = rng.integers(0, 256, (40, 40, 168), dtype=np.uint8)
+    said = model.predict(images)
+    likeliest, read = said.log_probability.argmax(axis=1), said.digits.sum(axis=1)
+    for sums in (likeliest, read, np.where(rng.random(40) < 0.5, likeliest, 20)):
+        again = evaluate.read_again(model, said, Strips(images, sums), 40)
+        expected = model.predict(images, sums=sums)
+        assert (again.digits.sum(axis=1) == sums).all()
+        assert np.array_equal(again.digits, expected.digits)
+        assert np.array_equal(again.centres, expected.centres)

@@ -57,7 +57,7 @@ def small(params: ModelParams) -> Backbone:
 
 
 def medium(params: ModelParams) -> Backbone:
-    """`small` with twice the channels and a block at half size as well, where strokes are still apart."""
+    """`small` with twice the channels in its first layer and a block behind it, where strokes are still apart."""
     width = params.small_channels
     return _from_half(width, conv_norm(1, 2 * width, 5, 2), nn.ReLU(inplace=True))
 

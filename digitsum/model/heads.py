@@ -2,7 +2,7 @@
 
 A head is built of the shape of the feature map and k. Called on features it returns log P(sum, k digits) for the sums
 0..9k; `read` returns a Reading, or None: the likeliest, or the likeliest of those that add up to `sums`. To add one: a
-class here, its name in HEADS and in ModelParams.
+class here, its name in HEADS and in ModelParams, and in served.schema if it reads digits.
 """
 
 import math

@@ -58,10 +58,12 @@ class SumModel(nn.Module):
     def _start_from(self, path: Path) -> None:
         """
         Raises:
-            InputError: if the file is no model, or one with another backbone.
+            InputError: if the file is missing, no model, or one with another backbone.
         """
+        if not path.exists():
+            raise InputError(f"{path}: no such file; set `model.init_from` to a model file, or to null")
         other = SumModel.read(path)
-        for name in ("backbone", "small_channels"):
+        for name in ("backbone",) if self.params.backbone.startswith("resnet") else ("backbone", "small_channels"):
             theirs, ours = getattr(other.params, name), getattr(self.params, name)
             if theirs != ours:
                 raise InputError(

@@ -28,6 +28,10 @@ class ModelParams(Section):
             raise ValueError("only the resnets have pretrained weights; set pretrained: false or another backbone")
         if self.weights_file and not self.pretrained:
             raise ValueError("weights_file is read only with pretrained: true; set that, or weights_file: null")
+        if self.init_from and self.pretrained:
+            raise ValueError(
+                "a backbone starts from pretrained weights or init_from, not both; set one to false or null"
+            )
         return self
 
 
@@ -38,8 +42,8 @@ class RecomposeParams(Strict):
     cut_at: tuple[Annotated[float, Field(gt=0, lt=1)], ...]  # shares of the steps
     strips: int = Field(ge=1)  # to cut from, at most
     sure: float = Field(gt=0, lt=1)  # the least P(known sum) of a strip to cut from
-    hard: float = Field(ge=0, le=1)  # share of the glyphs drawn in proportion to the loss of the strips they are from
-    spacing: int = Field(ge=1)  # pixels of the strip's width to a glyph
+    hard: float = Field(ge=0, le=1)  # share of the glyphs drawn in proportion to their strip's loss, up to 2 nats
+    spacing: int = Field(ge=8)  # pixels of the strip's width to a glyph: a column of the feature map at least
     nearest: int = Field(ge=1)  # pixels from the left edge of one to that of the next, at least
     augment: AugmentParams  # of each glyph
 

@@ -1,4 +1,7 @@
-"""Where data comes from. A new source is a function that reads it, its row in the table at the end, and its test."""
+"""Where data comes from.
+
+A new source is a function that reads it, its row in the table at the end, its name in IngestParams, and its test.
+"""
 
 import re
 from collections.abc import Callable
@@ -52,7 +55,8 @@ def from_npy(folder: Path, digits: int, height: int, width: int) -> Raw:
     """The original data set's form: `data0.npy` with `lab0.npy` and so on, joined in the order of their numbers.
 
     Raises:
-        InputError: if a file is missing, damaged, or holds anything but uint8 images of that size or sums in 0..9k.
+        InputError: if a file is missing, damaged, numbered in another way, or holds anything but uint8 images of that
+            size or sums in 0..9k.
     """
     images_of, sums_of = (_numbered(folder, name) for name in ("data", "lab"))
     if not images_of and not sums_of:
@@ -78,8 +82,12 @@ def from_npy(folder: Path, digits: int, height: int, width: int) -> Raw:
 
 
 def _numbered(folder: Path, name: str) -> dict[int, Path]:
-    found = {file: re.fullmatch(rf"{name}(0|[1-9]\d*)\.npy", file.name) for file in folder.glob(f"{name}*.npy")}
-    return {int(match[1]): file for file, match in found.items() if match}
+    found: dict[int, Path] = {}
+    for file in sorted(folder.glob(f"{name}*.npy")):
+        if (match := re.fullmatch(rf"{name}(0|[1-9]\d*)\.npy", file.name)) is None:
+            raise InputError(f"{file}: not {name}0.npy, {name}1.npy or so on; rename it, or put it elsewhere")
+        found[int(match[1])] = file
+    return found
 
 
 def _checked_images(path: Path, height: int, width: int) -> UInt8[np.ndarray, "n {height} {width}"]:
