@@ -48,6 +48,15 @@ def test_of_glyphs_that_touch_nothing_is_cut(glyphs: Glyphs) -> None:
     assert len(cuttings.digits) < 0.1 * 160
 
 
+def test_of_black_strips_nothing_is_cut(glyphs: Glyphs) -> None:
+    strips, truth, centres = made(glyphs, (29, 42), 2)
+    alone = cut(strips.images[1:], truth.digits[1:], centres[1:], np.ones(1))
+    strips.images[0] = 0
+    both = cut(strips.images, truth.digits, centres, np.ones(2))
+    assert torch.equal(both.glyphs, alone.glyphs)
+    assert len(alone.digits) > 0
+
+
 def test_digits_are_right_at_the_real_spacing_and_with_rough_centres(glyphs: Glyphs) -> None:
     strips, truth, centres = made(glyphs, (14, 42), 300)
     cuttings = cut(strips.images, truth.digits, centres // 8 * 8, np.ones(len(centres)))

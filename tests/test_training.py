@@ -137,20 +137,29 @@ def test_dropout_keeps_the_mean(
     assert mask.mean().item() == pytest.approx(1, abs=5 * 0.5 / mask.numel() ** 0.5)
 
 
+@pytest.mark.parametrize(
+    ("chances", "cut_of"),
+    [
+        ([0.99, 0.3, 0.001, 0.9], [0, 1, 3]),  # the third's sum is hardly possible
+        ([0.99, 0.3, 0.1, 0.1], [0, 1, 2, 3]),  # half of the sums are likelier than others
+        ([0.99, 0.1, 0.1, 0.1], []),  # a quarter is: what adds up may do so by chance
+        ([0.1, 0.1, 0.1, 0.1], []),
+    ],
+)
 def test_glyphs_are_cut_from_strips_that_can_be_read_given_their_sums_and_weigh_as_these_were_hard(
     strips: Strips,
     tiny_model_params: ModelParams,
     recipe: TrainParams,
     description: Description,
     monkeypatch: pytest.MonkeyPatch,
+    chances: list[float],
+    cut_of: list[int],
 ) -> None:
-    """The first strip is all but certain, the second likely, the third's sum hardly possible, the fourth misread."""
-    chances = np.array([0.99, 0.3, 0.001, 0.99])
-    said = np.full((4, 37), np.log(1e-6), np.float32)
-    said[np.arange(4), strips.sums[:4]] = np.log(chances)
     sums = strips.sums[:4].astype(int)
+    said = np.full((4, 37), np.log(1e-6), np.float32)
+    said[np.arange(4), (sums + 1) % 37] = np.log(0.2)
+    said[np.arange(4), sums] = np.log(chances)
     digits = np.stack([np.minimum(9, np.maximum(0, sums - 9 * place)) for place in range(4)], axis=1)
-    digits[3, 0] ^= 1
     seen: list[np.ndarray] = []
 
     def predict(_: SumModel, __: np.ndarray, **given: np.ndarray) -> Prediction:
@@ -169,6 +178,30 @@ def test_glyphs_are_cut_from_strips_that_can_be_read_given_their_sums_and_weigh_
     )
     recipe = recipe.model_copy(update={"recompose": recompose})
     assert Training(SumModel(tiny_model_params, description), strips, recipe, Workers())._cut() is None
-    losses = -np.log(chances[:2])
-    np.testing.assert_array_equal(seen[0], strips.images[:2])
-    np.testing.assert_allclose(seen[1], 0.5 + 0.5 * losses / losses.mean(), rtol=1e-4)
+    assert bool(seen) == bool(cut_of)
+    if seen:
+        losses = np.minimum(-np.log(np.array(chances)[cut_of]), 2)
+        np.testing.assert_array_equal(seen[0], strips.images[cut_of])
+        np.testing.assert_allclose(seen[1], 0.5 + 0.5 * losses / losses.mean(), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("share", "made"), [(0.5, 8), (0.9, 14), (0.99, 15)])
+def test_a_batch_keeps_an_original_strip(
+    strips: Strips,
+    tiny_model_params: ModelParams,
+    recipe: TrainParams,
+    description: Description,
+    share: float,
+    made: int,
+) -> None:
+    recompose = recipe.recompose.model_copy(update={"share": share, "cut_at": ()})
+    recipe = recipe.model_copy(update={"batch_size": 16, "recompose": recompose})
+    training = Training(SumModel(tiny_model_params, description), strips, recipe, Workers())
+    glyphs = sklearn_digits()
+    training.cuttings = Cuttings(
+        torch.from_numpy(glyphs.images), torch.from_numpy(glyphs.digits).long(), torch.ones(1797)
+    )
+    *_, dense = training._batch()
+    assert dense == made
+    training.learn()
+    training.require_finite()

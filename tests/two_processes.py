@@ -1,4 +1,7 @@
-"""Run by torchrun in test_parallel.py: trains 20 steps and prints the loss of each, and a digest of the weights."""
+"""Run by torchrun in test_parallel.py: trains 20 steps and prints the loss of each, and a digest of the weights.
+
+Several processes start anew after 11 of them, in the middle of an epoch, from a state that the first alone has.
+"""
 
 import hashlib
 import json
@@ -10,7 +13,7 @@ import numpy as np
 import torch
 
 from digitsum.model.network import SumModel
-from digitsum.model.parallel import workers
+from digitsum.model.parallel import Workers, workers
 from digitsum.model.params import ModelParams, TrainParams
 from digitsum.model.training import Training
 from digitsum.params import read_params
@@ -27,16 +30,28 @@ recompose = recipe.recompose.model_copy(update={"share": 0.7, "cut_at": ()})
 recipe = recipe.model_copy(update={"recompose": recompose})
 layout = Layout(4, 40, 168, first_left=(0, 14), next_left=(14, 42), top=(0, 12))
 strips, _ = compose(sklearn_digits(), layout, 20, np.random.default_rng(0))
-torch.manual_seed(1)
 architecture = params[ModelParams].model_copy(update={"small_channels": 4})
-model = SumModel(architecture, Description("digits", digits=4, height=40, width=168, mean=0.14, std=0.25))
-model.double()  # in single precision, another order of summation flips a rectifier now and then, and that grows
+description = Description("digits", digits=4, height=40, width=168, mean=0.14, std=0.25)
+
+
+def begun(seed: int, team: Workers) -> Training:
+    torch.manual_seed(seed)
+    model = SumModel(architecture, description)
+    model.double()  # in single precision, another order of summation flips a rectifier now and then, and that grows
+    return Training(model, strips, recipe, team)
+
+
 with workers(torch.device("cpu")) as team:
-    training = Training(model, strips, recipe, team)
+    training = begun(1, team)
     glyphs = sklearn_digits()
     training.cuttings = Cuttings(torch.from_numpy(glyphs.images), torch.from_numpy(glyphs.digits), torch.ones(1797))
     losses = []
     while training.step < 20:
+        if training.step == 11 and team.count > 1:
+            state = training.state_dict()
+            kept = team.from_first(state if team.first else {})
+            training = begun(2 + team.rank, team)
+            training.load_state_dict(kept)
         before = training.tally.clone()
         training.learn()
         loss, _, count = team.total(training.tally - before).tolist()

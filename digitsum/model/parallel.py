@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,21 @@ class Workers:
         """This process's part of a batch; parts differ by one at most."""
         return batch.tensor_split(self.count)[self.rank]
 
-    def any(self, value: bool) -> bool:
-        """Whether it holds in any process."""
+    def any(self, *values: bool) -> tuple[bool, ...]:
+        """Of each, whether it holds in any process."""
+        if self.count == 1:
+            return values
+        flags = torch.tensor(values, dtype=torch.int)  # on the CPU: the device goes on
+        torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX)
+        return tuple(map(bool, flags.tolist()))
+
+    def from_first(self, value: T) -> T:
+        """What the first process gave."""
         if self.count == 1:
             return value
-        flag = torch.tensor(int(value))  # on the CPU: the device goes on
-        torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
-        return bool(flag)
+        given = [value]
+        torch.distributed.broadcast_object_list(given, device=torch.device("cpu"))
+        return given[0]
 
     def total(self, value: Tensor) -> Tensor:
         """The sum over all processes."""

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from digitsum.errors import InputError
+from digitsum.model.heads import Columns
 from digitsum.model.muon import Muon
 from digitsum.model.network import SumModel
 from digitsum.model.parallel import Workers
@@ -28,6 +29,9 @@ from digitsum.strips.cutting import Cuttings, cut
 from digitsum.strips.dataset import Strips
 from digitsum.strips.ink import offset
 
+READS = (
+    0.5  # of the sums, unaided: a model that gets fewer right tells no digits apart, whatever its readings add up to
+)
 HARDEST = 2.0  # nats of a strip's loss; beyond, it counts no more, since its label may be wrong
 
 
@@ -65,8 +69,11 @@ def fit(
         InputError: if a batch is larger than the data, or the loss is no longer finite.
         SystemExit: at SIGTERM or SIGINT, once the state is kept.
     """
-    training = Training(model, train, recipe, workers or Workers())
-    if keeper is not None and (state := keeper.load()) is not None:
+    workers = workers or Workers()
+    training = Training(model, train, recipe, workers)
+    # what the first has kept, for all: processes on other machines find nothing there, or something else
+    state = workers.from_first(keeper.load() if keeper is not None and workers.first else None)
+    if keeper is not None and state is not None:
         training.load_state_dict(state)
         print(f"train: going on after step {training.step:,} of {training.steps:,}, from {keeper.path}", flush=True)
     for row, rate in training.curve:
@@ -84,10 +91,12 @@ def fit(
                     f" validation accuracy {row.val_accuracy:.2%}, {rate:,.0f} strips/s"
                 )
                 report(row, rate)
-            stopped = training.workers.any(bool(stop))
-            if keeper is not None and training.workers.first and (stopped or training.at_epoch_end or keeper.due()):
+            stopped, due = workers.any(bool(stop), workers.first and keeper is not None and keeper.due())
+            if keeper is not None and (stopped or due or training.at_epoch_end):
                 training.require_finite()  # or the last good state would be lost
-                keeper.save(training.state_dict())
+                state = training.state_dict()
+                if workers.first:
+                    keeper.save(state)
             if stopped:
                 raise SystemExit(128 + (stop.signal or signal.SIGTERM))
     _set_offset(training.averaged, train)
@@ -171,7 +180,7 @@ class Training:
             self.cuttings = self._cut() or self.cuttings
         start = self.step % self.epoch_steps * size
         batch = self.shuffled[start : start + size].to(self.device)
-        made = round(recompose.share * size) if self.cuttings else 0
+        made = min(round(recompose.share * size), size - 1) if self.cuttings else 0
         strips = random_warp(self.images[batch[made:]], self.chance, **self.recipe.augment.model_dump())
         if self.cuttings is None or made == 0:
             return strips, self.sums[batch], 0
@@ -191,18 +200,22 @@ class Training:
         return self.workers.share(kept / (1 - dropout))
 
     def _cut(self) -> Cuttings | None:
-        """What the averaged model reads in strips, given their sums; None from heads that do not read places.
+        """What the averaged model reads in strips, given their sums; None if it does not read places, or not well yet.
 
         Knowing the sum, it is right even about strips that it would have got wrong, and these have most to teach.
         """
+        if not isinstance(self.averaged.head, Columns):
+            return None
         recompose = self.recipe.recompose
         images, sums = (part[: recompose.strips] for part in (self.data.images, self.data.sums))
         said = self.averaged.predict(images, shifts=(0,), sums=sums)
-        if said.digits is None or said.centres is None:
-            return None
+        assert said.digits is not None
+        assert said.centres is not None
+        unaided = float((said.log_probability.argmax(axis=1) == sums).mean())
         losses = -said.log_probability[np.arange(len(sums)), sums]
-        (read,) = np.nonzero((losses < -math.log(recompose.sure)) & (said.digits.sum(axis=1) == sums))
-        if not len(read):
+        (read,) = np.nonzero(losses < -math.log(recompose.sure))
+        if unaided < READS or not len(read):
+            print(f"train: no glyphs cut out, since only {unaided:.1%} of the sums are read", flush=True)
             return None
         strips, centres = images[read], said.centres[read]
         loss = losses[read].clip(1e-6, HARDEST)  # a loss of zero may be rounded to less
@@ -215,7 +228,7 @@ class Training:
         """The epoch's row of the learning curve, and the strips trained on per second; then a new order."""
         rate = self._timed * self.recipe.batch_size / (time.monotonic() - self._timer)
         self.require_finite()
-        train_loss, train_hits, count = self.workers.total(self.tally).tolist()
+        train_loss, train_hits, count = self._tally_of_all().tolist()
         part = slice(self.workers.rank, None, self.workers.count)
         judged = judge(self.averaged, Strips(val.images[part], val.sums[part]))
         val_loss, val_hits = self.workers.total(torch.tensor(judged)).tolist()
@@ -232,16 +245,20 @@ class Training:
         return row, rate
 
     def require_finite(self) -> None:
-        """
+        """For all processes together, so that all of them raise or none.
+
         Raises:
             InputError: if a loss of this epoch was not finite.
         """
-        loss = self.tally[0].item()
+        loss = self._tally_of_all()[0].item()
         if not math.isfinite(loss):
             raise InputError(
                 f"training: the loss is {loss} by step {self.step:,} of {self.steps:,}, at a learning rate of "
                 f"{self.schedules[0].get_last_lr()[0]:.2g}; lower `train.learning_rate`"
             )
+
+    def _tally_of_all(self) -> Float[Tensor, "3"]:
+        return self.workers.total(self.tally.clone())
 
     def figures(self) -> str:
         loss, hits, strips = self.tally.tolist()
@@ -249,12 +266,13 @@ class Training:
         return f"epoch {self.step // self.epoch_steps + 1}  loss {loss / strips:.3f}  accuracy {hits / strips:.1%}"
 
     def state_dict(self) -> dict[str, Any]:
+        """Of all processes together: each of them must ask for it, and any of them can go on from it."""
         return {name: value.state_dict() for name, value in self._stateful().items()} | {
             "order": self.order.get_state(),
             "chance": self.chance.get_state(),
             "step": self.step,
             "shuffled": self.shuffled,
-            "tally": self.tally,
+            "tally": self._tally_of_all(),
             "cuttings": None if self.cuttings is None else asdict(self.cuttings),
             "curve": [(asdict(row), rate) for row, rate in self.curve],
         }
@@ -265,7 +283,7 @@ class Training:
         self.order.set_state(state["order"])
         self.chance.set_state(state["chance"])
         self.step, self.shuffled = state["step"], state["shuffled"]
-        self.tally = state["tally"].to(self.device)
+        self.tally = state["tally"].to(self.device) * self.workers.first  # that of all counts once
         self.cuttings = None if state["cuttings"] is None else Cuttings(**state["cuttings"]).to(self.device)
         self.curve = [(Epoch(**row), rate) for row, rate in state["curve"]]
 

@@ -1,6 +1,6 @@
 """Glyphs cut out of strips where nothing touches them, and new strips made of them: data from sum labels alone.
 
-The digits and places are those that a model read, so this is self-training; only what it is sure of should come here.
+The digits and places are those that a model read, so this is self-training; only what it reads well should come here.
 """
 
 from dataclasses import dataclass, fields
@@ -82,6 +82,8 @@ def cut(
     likely: list[float] = []
     for strip, own, place, weight in zip(strips, digits, centres, weights, strict=True):
         starts, ends = pieces(strip)
+        if len(starts) == 0:
+            continue
         owners = _owners(starts, ends, place)
         for piece, (start, end) in enumerate(zip(starts, ends, strict=True)):
             (claims,) = np.nonzero(owners == piece)
