@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from unittest import mock
 from urllib.request import urlopen
 
 
@@ -120,7 +121,8 @@ def postgres_and_s3(folder: Path) -> Iterator[tuple[str, Callable[[], list[str]]
     """An MLflow server with both behind it: its address, and what lists the names of the objects."""
     import pgserver
 
-    database = pgserver.get_server(folder / "postgres")
+    with mock.patch.dict(os.environ, PATH=f"{os.environ['PATH']}:/usr/sbin"):  # root's server is run by a user it adds
+        database = pgserver.get_server(folder / "postgres")
     try:
         with (
             s3_server() as (endpoint, keys),
