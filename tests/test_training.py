@@ -9,9 +9,10 @@ import torch
 from digitsum.errors import InputError
 from digitsum.model import network, training
 from digitsum.model.network import Prediction, SumModel
+from digitsum.model.optimizing import one_cycle
 from digitsum.model.parallel import Workers
 from digitsum.model.params import ModelParams, RecomposeParams, TrainParams
-from digitsum.model.training import Epoch, Training, fit, one_cycle
+from digitsum.model.training import Epoch, Training, fit
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
@@ -60,6 +61,7 @@ def test_golden_loss_curve(
         clip_norm=1.0,
         average_decay=0.998,
         dropout=0.0,
+        teachers=(),
         augment=AUGMENT,
         recompose=RecomposeParams(
             share=0, cut_at=(), strips=16, sure=0.9, hard=0.5, spacing=20, nearest=14, augment=AUGMENT

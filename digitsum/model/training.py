@@ -17,11 +17,12 @@ from torch.optim.swa_utils import AveragedModel
 
 from digitsum.errors import InputError
 from digitsum.model.heads import Columns
-from digitsum.model.muon import Muon
 from digitsum.model.network import SumModel
+from digitsum.model.optimizing import one_cycle, optimizers, warmed_up_average
 from digitsum.model.parallel import Workers
 from digitsum.model.params import TrainParams
 from digitsum.model.resume import Keeper, stopping
+from digitsum.model.teaching import Teachers, cross_entropy
 from digitsum.model.temperature import best_temperature
 from digitsum.progress import Progress
 from digitsum.strips.augment import random_warp
@@ -59,8 +60,11 @@ def fit(
     report: Callable[[Epoch, float], None],
     keeper: Keeper | None = None,
     workers: Workers | None = None,
+    teachers: Teachers | None = None,
 ) -> SumModel:
     """Trains `model` in place, on the device it is on, and returns the average of its weights.
+
+    With `teachers` it learns what these believe of each strip, rather than its label.
 
     `report` is called after every epoch with its row of the learning curve and the strips trained on per second. With
     a `keeper`, training that was cut off goes on where it was, and `report` hears of the epochs before again.
@@ -70,7 +74,7 @@ def fit(
         SystemExit: at SIGTERM or SIGINT, once the state is kept.
     """
     workers = workers or Workers()
-    training = Training(model, train, recipe, workers)
+    training = Training(model, train, recipe, workers, teachers)
     # what the first has kept, for all: processes on other machines find nothing there, or something else
     state = workers.from_first(keeper.load() if keeper is not None and workers.first else None)
     if keeper is not None and state is not None:
@@ -108,7 +112,9 @@ def fit(
 class Training:
     """All that changes while a model is trained."""
 
-    def __init__(self, model: SumModel, data: Strips, recipe: TrainParams, workers: Workers):
+    def __init__(
+        self, model: SumModel, data: Strips, recipe: TrainParams, workers: Workers, teachers: Teachers | None = None
+    ):
         """
         Raises:
             InputError: if a batch is larger than the data, or smaller than there are processes.
@@ -118,15 +124,15 @@ class Training:
                 f"params.yaml: `train.batch_size` is {recipe.batch_size}, but there are only {len(data)} training "
                 f"strips, and {workers.count} processes; {max(2, workers.count)} to {len(data)} would do"
             )
-        self.model, self.data, self.recipe, self.workers = model, data, recipe, workers
+        self.model, self.data, self.recipe, self.workers, self.teachers = model, data, recipe, workers, teachers
         self.device = next(model.parameters()).device
         self.images, self.sums = (torch.from_numpy(np.array(part)).to(self.device) for part in (data.images, data.sums))
         self.epoch_steps = len(data) // recipe.batch_size
         self.steps = recipe.epochs * self.epoch_steps
         self.step = 0
-        self.average = AveragedModel(model, multi_avg_fn=_warmed_up_average(recipe.average_decay), use_buffers=True)
+        self.average = AveragedModel(model, multi_avg_fn=warmed_up_average(recipe.average_decay), use_buffers=True)
         self.learner = workers.wrap(model)
-        self.optimizers = _optimizers(model, recipe)
+        self.optimizers = optimizers(model, recipe)
         rate = partial(one_cycle, steps=self.steps, warmup=recipe.warmup)
         self.schedules = [LambdaLR(optimizer, rate) for optimizer in self.optimizers]
         self.order = torch.Generator().manual_seed(recipe.seed)
@@ -156,7 +162,10 @@ class Training:
         dense = int(self.workers.share(torch.arange(self.recipe.batch_size) < recomposed).sum())
         self.model.train()
         log_probability = self.learner(strips, self._dropout_mask(), dense, self.dense_digits)
-        loss = nn.functional.nll_loss(log_probability, sums, reduction="sum")
+        if self.teachers:
+            loss = cross_entropy(log_probability, self.teachers.beliefs(strips, dense, self.dense_digits))
+        else:
+            loss = nn.functional.nll_loss(log_probability, sums, reduction="sum")
         self.model.zero_grad()
         # gradients are averaged over the processes, whose shares may differ by a strip
         (loss * self.workers.count / self.recipe.batch_size).backward()  # type: ignore[no-untyped-call]
@@ -294,14 +303,6 @@ class Training:
         return named
 
 
-def one_cycle(step: int, steps: int, warmup: float) -> float:
-    """The learning rate's share of its peak: a rise over a share `warmup` of the steps, then half a cosine to zero."""
-    rise = math.ceil(warmup * steps)
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 + 0.5 * math.cos(math.pi * (step - rise + 1) / (steps - rise + 1))
-
-
 def judge(model: SumModel, strips: Strips) -> tuple[float, float]:
     """Negative log-likelihood of the sums, and how many are right; both are totals, of strips that are not shifted."""
     log_probability = model.predict(strips.images, shifts=(0,)).log_probability
@@ -314,30 +315,3 @@ def _set_offset(model: SumModel, strips: Strips, count: int = 2000) -> None:
     said = model.predict(strips.images[:count], shifts=(0,))
     if said.centres is not None:
         model.offset.fill_(offset(strips.images[:count], said.centres))
-
-
-def _optimizers(model: SumModel, recipe: TrainParams) -> list[torch.optim.Optimizer]:
-    """Muon for the backbone's convolutions, AdamW for all else; only weights that multiply decay."""
-    convolutions = [weight for weight in model.backbone.parameters() if weight.ndim == 4]
-    others = [weight for weight in model.parameters() if all(weight is not other for other in convolutions)]
-    groups = [
-        {"params": [weight for weight in others if weight.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [weight for weight in others if weight.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return [
-        Muon(convolutions, lr=recipe.learning_rate, weight_decay=recipe.weight_decay),
-        torch.optim.AdamW(groups, lr=recipe.other_learning_rate, betas=(0.9, 0.99), fused=True),
-    ]
-
-
-def _warmed_up_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
-    """Exponential, but over no more steps than there were: the initial weights are forgotten at once."""
-
-    def average(means: Any, news: Any, count: Tensor | int) -> None:
-        share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
-        if means[0].is_floating_point():
-            torch._foreach_lerp_(means, news, share)
-        else:  # counters
-            torch._foreach_copy_(means, news)
-
-    return average
