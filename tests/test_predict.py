@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +142,11 @@ def test_other_widths_and_counts(model: SumModel, strips: np.ndarray) -> None:
     reader = Reader(model, count=8)
     forms = [to_strip(image, reader.form) for image in mixture]
     together = reader.read(forms)
-    assert [reader.read([form])[0] for form in forms] == together
+    for form, answer in zip(forms, together, strict=True):
+        (alone,) = reader.read([form])
+        # in a batch of another size, sums are rounded otherwise
+        assert alone.probability == pytest.approx(answer.probability, rel=1e-5)
+        assert replace(alone, probability=answer.probability) == answer
     for answer, image in zip(together, mixture, strict=True):
         assert isinstance(answer, Answer)
         assert len(answer.digits) == len(answer.positions) == 8
