@@ -191,13 +191,12 @@ def _predictions_on(
         other = champion.model()
     except InputError as error:
         raise InputError(f"models:/{MODEL}@{CHAMPION}: {error}; --anew asks for the floors alone") from error
-    for name in ("digits", "height", "width"):
-        theirs, ours = getattr(other.data, name), getattr(model.data, name)
-        if theirs != ours:
-            raise InputError(
-                f"models:/{MODEL}@{CHAMPION}: takes strips with {name} {theirs}, the challenger {ours}, so that no "
-                "data can judge both; --anew asks for the floors alone"
-            )
+    if mismatch := other.data.mismatch(model.data):
+        name, theirs, ours = mismatch
+        raise InputError(
+            f"models:/{MODEL}@{CHAMPION}: takes strips with {name} {theirs}, the challenger {ours}, so that no "
+            "data can judge both; --anew asks for the floors alone"
+        )
     return predict(other, test, batch_size)
 
 

@@ -57,6 +57,7 @@ def test_golden_loss_curve(
         learning_rate=0.02,
         other_learning_rate=0.004,
         warmup=0.2,
+        last_rate=0.0,
         weight_decay=0.05,
         clip_norm=1.0,
         average_decay=0.998,
@@ -101,15 +102,18 @@ def test_loss_that_is_not_finite_stops_training(
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 1000])
 @pytest.mark.parametrize("warmup", [0.001, 0.1, 0.999])
-def test_one_cycle_rises_to_its_peak_and_falls_to_nearly_nothing(steps: int, warmup: float) -> None:
-    rates = [one_cycle(step, steps, warmup) for step in range(steps)]
+@pytest.mark.parametrize("last", [0.0, 0.06, 1.0])
+def test_one_cycle_rises_to_its_peak_and_falls_nearly_to_its_last(steps: int, warmup: float, last: float) -> None:
+    rates = [one_cycle(step, steps, warmup, last) for step in range(steps)]
     assert all(0 < rate <= 1 for rate in rates)
     peak = rates.index(max(rates))
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     if steps == 1000:
         assert rates[peak] == pytest.approx(1, abs=1e-3)
-        assert rates[-1] < 0.51
+        assert last < rates[-1] < last + 0.51 or last == rates[-1] == 1
+        if warmup < 0.5:
+            assert rates[-1] == pytest.approx(last, abs=1e-5)
         assert peak == pytest.approx(warmup * steps, abs=1)
 
 

@@ -12,12 +12,13 @@ from digitsum.model.network import SumModel
 from digitsum.model.params import TrainParams
 
 
-def one_cycle(step: int, steps: int, warmup: float) -> float:
-    """The learning rate's share of its peak: a rise over a share `warmup` of the steps, then half a cosine to zero."""
+def one_cycle(step: int, steps: int, warmup: float, last: float) -> float:
+    """The learning rate's share of its peak: a rise over a share `warmup` of the steps, half a cosine to `last`."""
     rise = math.ceil(warmup * steps)
     if step < rise:
         return (step + 1) / rise
-    return 0.5 + 0.5 * math.cos(math.pi * (step - rise + 1) / (steps - rise + 1))
+    fall = 0.5 + 0.5 * math.cos(math.pi * (step - rise + 1) / (steps - rise + 1))
+    return last + (1 - last) * fall
 
 
 def optimizers(model: SumModel, recipe: TrainParams) -> list[torch.optim.Optimizer]:

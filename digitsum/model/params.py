@@ -69,6 +69,7 @@ class TrainParams(Section):
     learning_rate: Positive
     other_learning_rate: Positive
     warmup: float = Field(gt=0, lt=1)
+    last_rate: float = Field(ge=0, le=1)
     weight_decay: NonNegative
     clip_norm: Positive
     average_decay: float = Field(ge=0, lt=1)

@@ -41,16 +41,15 @@ def _read(path: Path, pupil: SumModel, recomposed: bool) -> SumModel:
     if not path.exists():
         raise InputError(f"{path}: no such file; name model files in `train.teachers`, or none")
     model = SumModel.read(path)
-    for name in ("digits", "height", "width"):
-        theirs, ours = getattr(model.data, name), getattr(pupil.data, name)
-        if theirs != ours:
-            raise InputError(
-                f"{path}: has learnt from strips of {name} {theirs}, these have {ours}; "
-                "name others in `train.teachers`, or none"
-            )
+    if mismatch := model.data.mismatch(pupil.data):
+        name, theirs, ours = mismatch
+        raise InputError(
+            f"{path}: has learnt from strips of {name} {theirs}, these have {ours}; "
+            "name others in `train.teachers`, or none"
+        )
     if recomposed and not isinstance(model.head, Columns):
         raise InputError(
             f"{path}: the head {model.params.head} says nothing of recomposed strips; set `train.recompose.share: 0`, "
             "or name models with the head columns in `train.teachers`"
         )
-    return model.to(pupil.offset.device).eval()
+    return model.to(pupil.offset).eval()  # its device, and its precision

@@ -133,7 +133,7 @@ class Training:
         self.average = AveragedModel(model, multi_avg_fn=warmed_up_average(recipe.average_decay), use_buffers=True)
         self.learner = workers.wrap(model)
         self.optimizers = optimizers(model, recipe)
-        rate = partial(one_cycle, steps=self.steps, warmup=recipe.warmup)
+        rate = partial(one_cycle, steps=self.steps, warmup=recipe.warmup, last=recipe.last_rate)
         self.schedules = [LambdaLR(optimizer, rate) for optimizer in self.optimizers]
         self.order = torch.Generator().manual_seed(recipe.seed)
         self.chance = torch.Generator(self.device).manual_seed(recipe.seed)

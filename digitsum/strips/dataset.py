@@ -79,6 +79,14 @@ class Description:
     mean: float
     std: float
 
+    def mismatch(self, other: "Description") -> tuple[str, int, int] | None:
+        """The first measure in which strips of the two differ, here and there; None if one model can read both."""
+        for name in ("digits", "height", "width"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                return name, ours, theirs
+        return None
+
     def write(self, path: Path) -> None:
         write_json(path, self.__dict__)
 
