@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ from test_stages import digests, run
 
 from digitsum.__main__ import main
 from digitsum.model.network import SumModel
+from digitsum.tracking.reproduce import compare
 from digitsum.tracking.results import remember, remembered
 
 ON = {"DIGITSUM_TRACKING": "on"}
@@ -506,3 +508,20 @@ def test_reproduce_is_identical_and_names_the_first_stage_that_is_not(made: Path
     assert "diverges first at train, on this machine" in said
     assert client.get_run(row.info.run_id).data.tags["digitsum.reproduced"].startswith("diverges first at train")
     assert call("git", "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("weights", "accuracy", "same_machine", "holds"),
+    [
+        ("the same", 0.97925, True, True),
+        ("others", 0.97925, True, False),  # on one machine they must be the same
+        ("others", 0.9915, False, True),  # the default on another processor
+        ("others", 0.95, False, False),
+        ("others", math.nan, False, False),
+    ],
+)
+def test_other_machines_must_come_near(weights: str, accuracy: float, same_machine: bool, holds: bool) -> None:
+    then, now = ({"train": {"outs": {"models": made}}} for made in ("the same", weights))
+    verdict = compare(then, now, (0.97925, accuracy), same_machine)
+    assert verdict.holds == holds
+    assert ("diverges first at train" in str(verdict)) == (weights == "others")
