@@ -1,4 +1,6 @@
-"""A model trained on one number of digits, asked for others: python benchmarks/other_counts.py [MODEL_FILE]
+"""A model trained on one number of digits, asked for others.
+
+    PYTHONPATH=. python benchmarks/other_counts.py [MODEL_FILE]
 
 Composes wider strips of the test glyphs of the data set in data/raw, which must be the one that the model was trained
 on, and prints a table in Markdown: sums right with the count given, counts right, and sums right with the count left to
@@ -16,8 +18,9 @@ from digitsum.model.network import SumModel
 from digitsum.params import read_params
 from digitsum.strips import raw
 from digitsum.strips.compose import Layout
-from digitsum.strips.glyphs import SIDE
+from digitsum.strips.glyphs import SIDE, Glyphs
 from digitsum.strips.params import PreprocessParams, StripParams
+from digitsum.strips.split import Part
 from stages.preprocess import RAW, compose_parts
 from stages.train import MODEL
 
@@ -29,13 +32,17 @@ def main(path: Path) -> None:
     model, preprocess = SumModel.read(path), params[PreprocessParams]
     fractions = preprocess.val_fraction, preprocess.test_fraction
     trained, arrived = Layout.of(params[StripParams], preprocess), raw.read(RAW)
+    if not isinstance(arrived.content, Glyphs):
+        sys.exit(f"error: {RAW}: strips are composed already; ingest glyphs, as of digits or mnist")
     models = {digits: model.for_strips(digits, width_of(trained, digits)) for digits in COUNTS}
     print(
         "| digits | sums right, count given | counts right | sums right, count left to the model |\n|---|---|---|---|"
     )
     for digits, same in models.items():
         layout = replace(trained, digits=digits, width=same.data.width)
-        parts, _ = compose_parts(arrived.content, layout, {"train": 1, "val": 1, "test": STRIPS}, fractions, digits)
+        wanted: dict[Part, int] = {"train": 1, "val": 1, "test": STRIPS}
+        # the seed of the data set, so that test glyphs are those that it keeps for the test
+        parts, _ = compose_parts(arrived.content, layout, wanted, fractions, preprocess.seed)
         test = parts["test"]
         counts = same.predict_count(test.images, 2 * max(COUNTS)).argmax(axis=1)
         given = same.predict(test.images).log_probability.argmax(axis=1) == test.sums

@@ -1,4 +1,6 @@
-"""How fast training is against what the hardware can do: python benchmarks/train_speed.py [--device cpu] [--batch 64]
+"""How fast training is against what the hardware can do.
+
+    PYTHONPATH=. python benchmarks/train_speed.py [--device cpu] [--batch 64]
 
 Prints the rate of whole training steps (augmentation, both passes, optimisers, average) in floating-point operations as
 a share of the rate of a matrix product measured beside it, for ResNet-18 and the small net, and what share of a step of

@@ -100,8 +100,14 @@ def divide_strips(strips: Strips, fractions: tuple[float, float], seed: int) -> 
 
 
 def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of pixels scaled to 0..1, exact for uint8."""
-    counts = np.bincount(images.reshape(-1), minlength=256)
+    """Mean and standard deviation of pixels scaled to 0..1, exact for uint8.
+
+    Raises:
+        InputError: if all are the same.
+    """
+    counts = sum(np.bincount(image.reshape(-1), minlength=256) for image in images)  # one copy as int64 at a time
+    if np.count_nonzero(counts) == 1:
+        raise InputError(f"{RAW}: all pixels of the training strips are the same; there must be something to read")
     values = np.arange(256) / 255
     mean = float(np.average(values, weights=counts))
     return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))

@@ -43,7 +43,8 @@ def main() -> None:
         model = SumModel(architecture, description).to(device)
         teachers = Teachers(recipe, model) if recipe.teachers else None
         size = sum(parameter.numel() for parameter in model.parameters())
-        print(f"train: {architecture.head} on {architecture.backbone}, {size:,} parameters, on {device}", flush=True)
+        where = f"{team.count} x {device}" if team.count > 1 else device
+        print(f"train: {architecture.head} on {architecture.backbone}, {size:,} parameters, on {where}", flush=True)
         sources = [PROCESSED / part / f"{name}.npy" for part in ("train", "val") for name in ("strips", "sums")]
         sources += [Path(file) for file in (architecture.weights_file, architecture.init_from) if file]
         sources += [Path(file) for file in recipe.teachers]
@@ -63,11 +64,12 @@ def main() -> None:
             averaged.trained_on = {"source": description.source, "files": data, "recipe": recipe.model_dump()}
             averaged.write(MODEL)
             write_curve(CURVE, curve)
-            keeper.forget()
 
         tracker.metrics({"parameters": size})
         tracker.file(MODEL)
         tracker.file(CURVE)
+        if team.first:
+            keeper.forget()
 
 
 def write_curve(path: Path, curve: list[Epoch]) -> None:

@@ -47,6 +47,23 @@ def test_rotation_keeps_distances(generator: torch.Generator) -> None:
     assert (y - 19.5).abs().max() > 3
 
 
+def test_shear_moves_along_the_width_alone_by_a_share_of_the_height(generator: torch.Generator) -> None:
+    """A spot 10.5 px below the centre."""
+    x, y = centres(random_warp(disc(300).roll(10, 1), generator, rotate=0, shear=0.2, scale=0, shift=0, elastic=0))
+    assert 1.9 < (x - 60).max() < 2.2
+    assert -2.2 < (x - 60).min() < -1.9
+    torch.testing.assert_close(y, torch.full_like(y, 30), rtol=0, atol=0.05)
+
+
+def test_scale_is_a_share_of_the_size(generator: torch.Generator) -> None:
+    """A spot 23.5 px left of the centre."""
+    x, y = centres(random_warp(disc(300), generator, rotate=0, shear=0, scale=0.1, shift=0, elastic=0))
+    distance = 83.5 - x
+    assert 23.5 / 1.1 - 0.1 < distance.min() < 23.5 / 1.08
+    assert 23.5 / 0.92 < distance.max() < 23.5 / 0.9 + 0.1
+    torch.testing.assert_close(y, torch.full_like(y, 20), rtol=0, atol=0.1)
+
+
 def test_elastic_moves_far_places_apart_by_about_its_bound(generator: torch.Generator) -> None:
     strips = disc(300).maximum(disc(1).roll(40, 2))
     bent = random_warp(strips, generator, rotate=0, shear=0, scale=0, shift=0, elastic=2.0)

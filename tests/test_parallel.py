@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import change
+from shell import call
 
 from digitsum.model.parallel import Workers
 
@@ -49,7 +50,12 @@ def test_two_processes_give_the_loss_curve_of_one(tmp_path: Path, learnt_from: s
 
 def test_stages_run_in_as_many_processes_as_params_say(project: Path) -> None:
     change(project, "train", processes=2, epochs=1)
-    for name in ("ingest", "preprocess", "train"):
-        subprocess.run([sys.executable, "-m", f"stages.{name}"], check=True, timeout=300)
+    said = [call(sys.executable, "-m", f"stages.{name}") for name in ("ingest", "preprocess", "train")][-1]
+    assert said.count("on 2 x cpu") == 1
     assert Path("models/model.safetensors").exists()
     assert not list(Path(".digitsum/unfinished").iterdir())
+
+    change(project, "train", batch_size=97)
+    said = call(sys.executable, "-m", "stages.train", code=1)
+    assert said.count("error: params.yaml: `train.batch_size` is 97") == 1
+    assert "Traceback" not in said

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import files_no_larger_than
 
 from digitsum.model import training as module
 from digitsum.model.network import SumModel
@@ -111,7 +112,7 @@ def test_every_part_of_the_state_is_needed(
 
 def test_random_numbers_of_the_process_go_on(tmp_path: Path) -> None:
     def draw() -> tuple[float, float, float]:
-        return random.random(), float(np.random.default_rng is not None and np.random.rand()), float(torch.rand(()))
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
 
     keeper = Keeper(tmp_path, {})
     keeper.save({})
@@ -137,11 +138,23 @@ def test_damaged_state_is_left_aside(tmp_path: Path, keep_bytes: int, capsys: py
     assert "is damaged; starting anew" in capsys.readouterr().out
 
 
+def test_full_disk_ends_no_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keeper = Keeper(tmp_path, {})
+    keeper.save({"step": 5})
+    with files_no_larger_than(1000):
+        keeper.save({"step": 6})
+    assert "the state cannot be kept" in capsys.readouterr().out
+    assert keeper.load() == {"step": 5}
+
+
 def test_forgetting_takes_old_ones_along(tmp_path: Path) -> None:
     ours, recent, old = (Keeper(tmp_path, {"number": number}) for number in range(3))
     for keeper in (ours, recent, old):
         keeper.save({})
     os.utime(old.path, (0, 0))
+    half_written = tmp_path / f".{old.path.name}.1.tmp"
+    half_written.touch()
+    os.utime(half_written, (0, 0))
     ours.forget()
     assert list(tmp_path.iterdir()) == [recent.path]
 

@@ -159,6 +159,11 @@ def test_glyphs_too_few_to_split(project: Path) -> None:
     assert not (project / "data" / "processed").exists()
 
 
+def test_strips_without_anything_on_them_are_refused() -> None:
+    with pytest.raises(InputError, match="all pixels of the training strips are the same"):
+        preprocess.pixel_statistics(np.zeros((5, 40, 168), np.uint8))
+
+
 def test_model_of_other_strips_is_refused(project: Path) -> None:
     run("ingest", "preprocess", "train")
     change(project, "preprocess", seed=2)

@@ -100,6 +100,16 @@ def test_loss_that_is_not_finite_stops_training(
         trained(strips, tiny_model_params, recipe, broken)
 
 
+def test_gradients_that_are_not_finite_stop_training(
+    strips: Strips, tiny_model_params: ModelParams, recipe: TrainParams, description: Description
+) -> None:
+    """Of the last step, too, after which no loss would tell."""
+    model = SumModel(tiny_model_params, description)
+    next(model.parameters()).register_hook(lambda gradient: gradient * torch.nan)
+    with pytest.raises(InputError, match="the loss is nan by step 1 of 1"):
+        fit(model, strips, strips, recipe, lambda *_: None)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 1000])
 @pytest.mark.parametrize("warmup", [0.001, 0.1, 0.999])
 @pytest.mark.parametrize("last", [0.0, 0.06, 1.0])

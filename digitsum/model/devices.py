@@ -15,7 +15,7 @@ def prepare(name: Literal["auto", "cpu", "cuda", "mps"], threads: int, key: str)
     `key` is the param that `name` comes from.
 
     Raises:
-        InputError: if the device is asked for and not there.
+        InputError: if the device is asked for and not there, or there are fewer of them than processes on this machine.
     """
     os.environ.setdefault(
         "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
@@ -31,6 +31,12 @@ def prepare(name: Literal["auto", "cpu", "cuda", "mps"], threads: int, key: str)
         found = ", ".join(device for device, is_there in there.items() if is_there)
         raise InputError(f"params.yaml: `{key}` is {name!r}, but this machine has only {found}; set it to auto")
     if name == "cuda":
+        processes, cards = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+        if processes > cards:
+            raise InputError(
+                f"params.yaml: `{key}` is cuda for {processes} processes, but there are {cards} GPUs here; start "
+                f"{cards}, or set it to cpu"
+            )
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device(name)
 

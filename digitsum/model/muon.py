@@ -24,7 +24,9 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for weight in group["params"]:
                 state = self.state[weight]
-                velocity = state.setdefault("velocity", torch.zeros_like(weight))
+                if "velocity" not in state:
+                    state["velocity"] = torch.zeros_like(weight)
+                velocity = state["velocity"]
                 velocity.lerp_(weight.grad, 1 - group["momentum"])
                 direction = weight.grad.lerp(velocity, group["momentum"]).flatten(1)
                 outputs, inputs = direction.shape

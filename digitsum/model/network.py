@@ -40,8 +40,7 @@ class SumModel(nn.Module):
 
     def __init__(self, params: ModelParams, data: Description):
         super().__init__()
-        # what the backbone starts from is no part of the model
-        self.params = params.model_copy(update={"pretrained": False, "weights_file": None, "init_from": None})
+        self.params = params.from_scratch()
         self.data = data
         self.trained_on: dict[str, Any] = {}
         self.backbone = BACKBONES[params.backbone](params)
@@ -102,6 +101,8 @@ class SumModel(nn.Module):
         if dense == 0:
             return self.head(features)
         assert isinstance(self.head, Columns)
+        if dense == len(features):
+            return self.head.log_sum(features, k)
         first, rest = self.head.log_sum(features[:dense], k), self.head(features[dense:])
         never = rest.new_full((len(rest), first.shape[1] - rest.shape[1]), -math.inf)
         return torch.cat([first, torch.cat([rest, never], dim=1)])
@@ -188,13 +189,19 @@ class SumModel(nn.Module):
         return torch.cat(counts).numpy()
 
     def write(self, path: Path) -> None:
-        """Weights, what rebuilds the model, and what it was trained on, in one safetensors file."""
+        """Weights, what rebuilds the model, and what it was trained on, in one safetensors file.
+
+        Raises:
+            InputError: if it cannot be written, as where the disk is full.
+        """
         description = {"params": self.params.model_dump(), "data": asdict(self.data), "trained_on": self.trained_on}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        with whole_file(path) as temporary:
-            safetensors.torch.save_file(
-                tensors, temporary, metadata={"digitsum": json.dumps(description, sort_keys=True)}
-            )
+        metadata = {"digitsum": json.dumps(description, sort_keys=True)}
+        try:
+            with whole_file(path) as temporary:
+                safetensors.torch.save_file(tensors, temporary, metadata)
+        except safetensors.SafetensorError as error:
+            raise InputError(f"{path}: cannot be written ({error}); free space on its disk") from error
 
     @classmethod
     def read(cls, path: Path) -> "SumModel":
@@ -206,9 +213,8 @@ class SumModel(nn.Module):
             with safetensors.safe_open(path, framework="pt") as file:
                 description = json.loads((file.metadata() or {})["digitsum"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-            model = cls(
-                ModelParams.model_validate_json(json.dumps(description["params"])), Description(**description["data"])
-            )
+            params = ModelParams.model_validate_json(json.dumps(description["params"])).from_scratch()
+            model = cls(params, Description(**description["data"]))
             tensors.setdefault("temperature", torch.ones(()))  # of files from before there was one
             model.load_state_dict(tensors)
             model.trained_on = description["trained_on"]

@@ -35,11 +35,11 @@ def optimizers(model: SumModel, recipe: TrainParams) -> list[torch.optim.Optimiz
     ]
 
 
-def warmed_up_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
-    """Exponential, but over no more steps than there were: the initial weights are forgotten at once."""
+def warmed_up_average(decay: float, steps: Callable[[], int]) -> Callable[[Any, Any, Tensor | int], None]:
+    """Exponential, but over no more than the `steps` there were: the initial weights are forgotten at once."""
 
-    def average(means: Any, news: Any, count: Tensor | int) -> None:
-        share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+    def average(means: Any, news: Any, _: Tensor | int) -> None:  # the count is on the device, which should not wait
+        share = 1 - min(decay, (1 + steps()) / (10 + steps()))
         if means[0].is_floating_point():
             torch._foreach_lerp_(means, news, share)
         else:  # counters

@@ -5,7 +5,6 @@ whole batch, and random numbers are drawn for the whole batch in every process.
 """
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -68,11 +67,26 @@ class Workers:
 
 
 def launch(module: str, processes: int, threads: int) -> None:
-    """Replaces this process by torchrun and as many processes of `module`, unless torchrun has started it."""
-    if processes > 1 and "WORLD_SIZE" not in os.environ:
-        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        os.execv(sys.executable, [*torchrun, "-m", module])
+    """Runs as many processes of `module` by torchrun, unless this is one of them.
+
+    Raises:
+        SystemExit: once they have ended, with the exit code of the first that failed.
+    """
+    if processes == 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args, run
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    try:
+        run(parse_args(["--standalone", f"--nproc-per-node={processes}", "-m", module]))  # type: ignore[no-untyped-call]
+    except ChildFailedError as error:
+        code = error.get_first_failure()[1].exitcode  # negative where a signal ended it
+        raise SystemExit(code if code > 0 else 128 - code) from error
+    except SignalException as error:
+        raise SystemExit(128 + error.sigval) from error
+    raise SystemExit(0)
 
 
 @contextmanager
@@ -120,7 +134,7 @@ class GlobalBatchNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         x = input.to(self.weight.dtype)  # from bfloat16
-        count = _reduced(x.new_tensor(x.numel() / self.num_features))
+        count = _reduced(x.new_full((), x.numel() / self.num_features))
         mean: Tensor = _Total.apply(x.sum((0, 2, 3))) / count
         centred = x - mean[:, None, None]  # and only then squared: the difference of two squares would lose digits
         variance: Tensor = _Total.apply(centred.square().sum((0, 2, 3))) / count

@@ -34,6 +34,10 @@ class ModelParams(Section):
             )
         return self
 
+    def from_scratch(self) -> "ModelParams":
+        """The same model, whatever its backbone starts from, which is no part of it."""
+        return self.model_copy(update={"pretrained": False, "weights_file": None, "init_from": None})
+
 
 class RecomposeParams(Strict):
     """Of strips made anew from glyphs that were cut out of the training strips."""

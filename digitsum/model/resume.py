@@ -7,7 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -35,8 +35,11 @@ class Keeper:
 
     def save(self, state: Mapping[str, Any]) -> None:
         start = time.monotonic()
-        with whole_file(self.path) as temporary:
-            torch.save({**state, "process": chance()}, temporary)
+        try:
+            with whole_file(self.path) as temporary:
+                torch.save({**state, "process": chance()}, temporary)
+        except (OSError, RuntimeError) as error:  # as where the disk is full: no reason to lose hours of training
+            print(f"train: the state cannot be kept ({' '.join(str(error).split())[:120]}); going on", flush=True)
         self._saved_at = time.monotonic()
         self._cost = max(0.1, self._saved_at - start)
 
@@ -55,9 +58,10 @@ class Keeper:
     def forget(self) -> None:
         """Removes this state, and those of trainings that nobody went on with."""
         self.path.unlink(missing_ok=True)
-        for other in self.path.parent.glob("*.pt"):
-            if time.time() - other.stat().st_mtime > DAYS_KEPT * 24 * 3600:
-                other.unlink(missing_ok=True)
+        for other in self.path.parent.iterdir():  # what a kill left half-written, too
+            with suppress(FileNotFoundError):  # another training has just removed it
+                if time.time() - other.stat().st_mtime > DAYS_KEPT * 24 * 3600:
+                    other.unlink()
 
 
 def chance() -> dict[str, Any]:
@@ -68,7 +72,8 @@ def chance() -> dict[str, Any]:
         "python": random.getstate(),
         "numpy": numpy | {"state": {"key": numpy["state"]["key"].tolist(), "pos": numpy["state"]["pos"]}},
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all(),
+        # of the device of this process alone: another time there may be more of them, or fewer
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,  # type: ignore[no-untyped-call]
     }
 
 
@@ -76,7 +81,8 @@ def restore_chance(state: Mapping[str, Any]) -> None:
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
-    torch.cuda.set_rng_state_all(state["cuda"])
+    if state["cuda"] is not None:
+        torch.cuda.set_rng_state(state["cuda"])
 
 
 class Stop:

@@ -30,9 +30,8 @@ from digitsum.strips.cutting import Cuttings, cut
 from digitsum.strips.dataset import Strips
 from digitsum.strips.ink import offset
 
-READS = (
-    0.5  # of the sums, unaided: a model that gets fewer right tells no digits apart, whatever its readings add up to
-)
+# of the sums, unaided: a model that gets fewer right tells no digits apart, whatever its readings add up to
+READS = 0.5
 HARDEST = 2.0  # nats of a strip's loss; beyond, it counts no more, since its label may be wrong
 
 
@@ -41,7 +40,8 @@ class Epoch:
     """One row of the learning curve. Validation is of the averaged model, unshifted.
 
     Training figures are means over the epoch, and over strips as the model saw them: warped, and some recomposed, which
-    have more digits to get right.
+    have more digits to get right. Of a model that others teach, the loss is the cross-entropy with their beliefs. The
+    learning rate is that at the epoch's end.
     """
 
     epoch: int
@@ -130,7 +130,8 @@ class Training:
         self.epoch_steps = len(data) // recipe.batch_size
         self.steps = recipe.epochs * self.epoch_steps
         self.step = 0
-        self.average = AveragedModel(model, multi_avg_fn=warmed_up_average(recipe.average_decay), use_buffers=True)
+        average = warmed_up_average(recipe.average_decay, lambda: self.step)
+        self.average = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
         self.learner = workers.wrap(model)
         self.optimizers = optimizers(model, recipe)
         rate = partial(one_cycle, steps=self.steps, warmup=recipe.warmup, last=recipe.last_rate)
@@ -143,7 +144,7 @@ class Training:
         self._begin_epoch()
 
     def _begin_epoch(self) -> None:
-        self.shuffled = torch.randperm(len(self.data), generator=self.order)
+        self.shuffled = torch.randperm(len(self.data), generator=self.order).to(self.device)
         self.tally = torch.zeros(3, device=self.device)  # losses, hits, strips of this epoch in this process
         self._timer, self._timed = time.monotonic(), 0
 
@@ -169,13 +170,15 @@ class Training:
         self.model.zero_grad()
         # gradients are averaged over the processes, whose shares may differ by a strip
         (loss * self.workers.count / self.recipe.batch_size).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
         for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
             optimizer.step()
             schedule.step()
         self.average.update_parameters(self.model)
         hits = (log_probability.detach().argmax(1) == sums).sum()
-        self.tally += torch.stack([loss.detach(), hits, hits.new_tensor(len(sums))])
+        # where gradients are not finite, weights are no longer, whatever the loss was before
+        finite = torch.where(norm.isfinite(), loss.detach(), math.nan)
+        self.tally += torch.stack([finite, hits, hits.new_full((), len(sums))])
         self.step += 1
         self._timed += 1
 
@@ -188,7 +191,7 @@ class Training:
         if recompose.share and self.step in {math.ceil(share * self.steps) for share in recompose.cut_at}:
             self.cuttings = self._cut() or self.cuttings
         start = self.step % self.epoch_steps * size
-        batch = self.shuffled[start : start + size].to(self.device)
+        batch = self.shuffled[start : start + size]
         made = min(round(recompose.share * size), size - 1) if self.cuttings else 0
         strips = random_warp(self.images[batch[made:]], self.chance, **self.recipe.augment.model_dump())
         if self.cuttings is None or made == 0:
@@ -215,6 +218,7 @@ class Training:
         """
         if not isinstance(self.averaged.head, Columns):
             return None
+        self.require_finite()  # or there are no likeliest digits
         recompose = self.recipe.recompose
         images, sums = (part[: recompose.strips] for part in (self.data.images, self.data.sums))
         said = self.averaged.predict(images, shifts=(0,), sums=sums)
@@ -282,7 +286,7 @@ class Training:
             "step": self.step,
             "shuffled": self.shuffled,
             "tally": self._tally_of_all(),
-            "cuttings": None if self.cuttings is None else asdict(self.cuttings),
+            "cuttings": None if self.cuttings is None else dict(vars(self.cuttings)),
             "curve": [(asdict(row), rate) for row, rate in self.curve],
         }
 
@@ -291,7 +295,7 @@ class Training:
             value.load_state_dict(state[name])
         self.order.set_state(state["order"])
         self.chance.set_state(state["chance"])
-        self.step, self.shuffled = state["step"], state["shuffled"]
+        self.step, self.shuffled = state["step"], state["shuffled"].to(self.device)
         self.tally = state["tally"].to(self.device) * self.workers.first  # that of all counts once
         self.cuttings = None if state["cuttings"] is None else Cuttings(**state["cuttings"]).to(self.device)
         self.curve = [(Epoch(**row), rate) for row, rate in state["curve"]]
