@@ -1,4 +1,4 @@
-"""Draws docs/readings.png from the pipeline's last run: PYTHONPATH=. python docs/draw_readings.py"""
+"""Draws docs/readings.png from the pipeline's last run, a mistake included: PYTHONPATH=. python docs/draw_readings.py"""
 
 from pathlib import Path
 
@@ -15,14 +15,16 @@ def main() -> None:
     strips = Strips.read(Path("data/processed/test"))
     table = predictions.read(Path("reports/predictions.csv"))
     figure = Figure(figsize=(10, 3.6), layout="constrained")
-    for axes, image, (_, row) in zip(
-        figure.subplots(ROWS, COLUMNS).flat, strips.images, table.iterrows(), strict=False
-    ):
-        axes.imshow(np.array(image), cmap="gray", vmin=0, vmax=255)
+    right = (table["predicted"] == table["sum"]).to_numpy()
+    shown = [*np.flatnonzero(right)[: ROWS * COLUMNS - 1], np.flatnonzero(~right)[0]]
+    for axes, index in zip(figure.subplots(ROWS, COLUMNS).flat, shown, strict=True):
+        row = table.iloc[index]
+        axes.imshow(np.array(strips.images[index]), cmap="gray", vmin=0, vmax=255)
+        colour = "#1a7f4b" if right[index] else "#b3261e"
         for digit, centre in zip(row["read"].split(), map(int, row["centres"].split()), strict=True):
-            axes.text(centre, 45, digit, color="#1a7f4b", ha="center", va="top", fontsize=11, weight="bold")
-        verdict = "" if row["predicted"] == row["sum"] else f"  (truly {row['sum']})"
-        axes.set_title(f"sum {row['predicted']}, {row['probability']:.0%} sure{verdict}", fontsize=8, pad=3)
+            axes.text(centre, 45, digit, color=colour, ha="center", va="top", fontsize=11, weight="bold")
+        verdict = "" if right[index] else f"; truly {row['sum']}"
+        axes.set_title(f"sum {row['predicted']}, {row['probability']:.1%} sure{verdict}", fontsize=8, pad=3)
         axes.axis("off")
         axes.set_ylim(58, 0)
     pages.write_png(figure, Path("docs/readings.png"))
