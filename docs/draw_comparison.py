@@ -14,7 +14,7 @@ def main() -> None:
     with (
         opened() as (client, experiment),
         mlflow_server(tracking_uri(), Path("mlartifacts")) as (address, _),
-        page(1300, 1700) as tab,
+        page(1300, 1400) as tab,
     ):
         tab.goto(comparison(address, Rows(client, experiment)))
         tab.get_by_text("accuracy", exact=True).first.wait_for()

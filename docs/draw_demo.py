@@ -15,8 +15,8 @@ def main() -> None:
     app, port = application(SumModel.read(Path("models/model.safetensors"))), free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     thread = Thread(target=server.run)
-    thread.start()
     with page(780, 690) as tab:
+        thread.start()
         while not server.started:
             tab.wait_for_timeout(50)
         tab.goto(f"http://127.0.0.1:{port}")
