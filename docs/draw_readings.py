@@ -1,4 +1,4 @@
-"""Draws docs/readings.png from the pipeline's last run, a mistake included: PYTHONPATH=. python docs/draw_readings.py"""
+"""Draws docs/readings.png from the last run, one mistake included: PYTHONPATH=. python docs/draw_readings.py"""
 
 from pathlib import Path
 
