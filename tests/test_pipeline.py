@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import change
 from shell import call, start, wait_for
 from test_stages import digests, run
@@ -18,12 +19,14 @@ def test_bad_input_ends_in_one_line(repository: Path) -> None:
     assert said.count("\n") == 1
 
 
-def test_terminated_training_keeps_its_state_alone(repository: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_terminated_training_keeps_its_state_alone(repository: Path, processes: int) -> None:
     run("ingest", "preprocess")
-    change(repository, "train", epochs=10_000)
+    change(repository, "train", epochs=10_000, processes=processes)
     with start(sys.executable, "-m", "stages.train") as train:
         wait_for(train, "epoch 1/")
         train.terminate()
+        wait_for(train, "train: stopped after step")
     assert train.returncode == 143
     assert not list((repository / "models").glob("*"))
     assert len(list((repository / ".digitsum" / "unfinished").iterdir())) == 1

@@ -140,9 +140,9 @@ def test_damaged_state_is_left_aside(tmp_path: Path, keep_bytes: int, capsys: py
 
 def test_full_disk_ends_no_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keeper = Keeper(tmp_path, {})
-    keeper.save({"step": 5})
+    assert keeper.save({"step": 5})
     with files_no_larger_than(1000):
-        keeper.save({"step": 6})
+        assert not keeper.save({"step": 6})
     assert "the state cannot be kept" in capsys.readouterr().out
     assert keeper.load() == {"step": 5}
 
@@ -178,6 +178,7 @@ def test_fit_ends_with_its_state_saved_and_goes_on(
     recipe: TrainParams,
     description: Description,
     tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     recipe = recipe.model_copy(update={"batch_size": 8, "epochs": 3})
 
@@ -193,6 +194,7 @@ def test_fit_ends_with_its_state_saved_and_goes_on(
     with pytest.raises(SystemExit) as end:
         trained(keeper, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     assert end.value.code == 143
+    assert "train: stopped after step 2; the same command goes on from there" in capsys.readouterr().out
     again: list[Epoch] = []
     assert trained(keeper, lambda row, _: again.append(row)) == wanted
     assert again == curve

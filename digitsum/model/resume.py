@@ -33,15 +33,19 @@ class Keeper:
         """Whether so long has passed that saving again costs little."""
         return time.monotonic() - self._saved_at > self._cost / SHARE_OF_TIME
 
-    def save(self, state: Mapping[str, Any]) -> None:
+    def save(self, state: Mapping[str, Any]) -> bool:
+        """Whether it is kept; if not, what was kept before still is."""
         start = time.monotonic()
         try:
             with whole_file(self.path) as temporary:
                 torch.save({**state, "process": chance()}, temporary)
+            return True
         except (OSError, RuntimeError) as error:  # as where the disk is full: no reason to lose hours of training
-            print(f"train: the state cannot be kept ({' '.join(str(error).split())[:120]}); going on", flush=True)
-        self._saved_at = time.monotonic()
-        self._cost = max(0.1, self._saved_at - start)
+            print(f"train: the state cannot be kept ({' '.join(str(error).split())[:120]})", flush=True)
+            return False
+        finally:
+            self._saved_at = time.monotonic()
+            self._cost = max(0.1, self._saved_at - start)
 
     def load(self) -> dict[str, Any] | None:
         """The state that was saved, and the process's random numbers as they were; None where there is none."""

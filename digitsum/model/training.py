@@ -99,8 +99,8 @@ def fit(
             if keeper is not None and (stopped or due or training.at_epoch_end):
                 training.require_finite()  # or the last good state would be lost
                 state = training.state_dict()
-                if workers.first:
-                    keeper.save(state)
+                if workers.first and keeper.save(state) and stopped:
+                    progress.say(f"train: stopped after step {training.step:,}; the same command goes on from there")
             if stopped:
                 raise SystemExit(128 + (stop.signal or signal.SIGTERM))
     _set_offset(training.averaged, train)
