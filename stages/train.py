@@ -13,7 +13,6 @@ from digitsum.model.network import SumModel
 from digitsum.model.parallel import launch, workers
 from digitsum.model.params import ModelParams, TrainParams
 from digitsum.model.resume import Keeper
-from digitsum.model.teaching import Teachers
 from digitsum.model.training import Epoch, fit
 from digitsum.params import read_params
 from digitsum.strips.dataset import Description, Strips
@@ -41,13 +40,11 @@ def main() -> None:
 
         torch.manual_seed(recipe.seed)
         model = SumModel(architecture, description).to(device)
-        teachers = Teachers(recipe, model) if recipe.teachers else None
         size = sum(parameter.numel() for parameter in model.parameters())
         where = f"{team.count} x {device}" if team.count > 1 else device
         print(f"train: {architecture.head} on {architecture.backbone}, {size:,} parameters, on {where}", flush=True)
         sources = [PROCESSED / part / f"{name}.npy" for part in ("train", "val") for name in ("strips", "sums")]
         sources += [Path(file) for file in (architecture.weights_file, architecture.init_from) if file]
-        sources += [Path(file) for file in recipe.teachers]
         data = {str(path): sha256(path) for path in sources}
         settings = {"model": architecture.model_dump(), "train": recipe.model_dump(), "data": asdict(description)}
         keeper = Keeper(repository_root() / UNFINISHED, {"files": data, "code": code_digest(), **settings, **machine})
@@ -58,7 +55,7 @@ def main() -> None:
             figures = {name: value for name, value in asdict(epoch).items() if name != "epoch"}
             tracker.metrics(figures | {"strips_per_second": strips_per_second}, step=epoch.epoch)
 
-        averaged = fit(model, train, val, recipe, report, keeper, team, teachers)
+        averaged = fit(model, train, val, recipe, report, keeper, team)
 
         if team.first:
             averaged.trained_on = {"source": description.source, "files": data, "recipe": recipe.model_dump()}

@@ -62,7 +62,6 @@ def test_golden_loss_curve(
         clip_norm=1.0,
         average_decay=0.998,
         dropout=0.0,
-        teachers=(),
         augment=AUGMENT,
         recompose=RecomposeParams(
             share=0, cut_at=(), strips=16, sure=0.9, hard=0.5, spacing=20, nearest=14, augment=AUGMENT

@@ -1,6 +1,5 @@
-"""Run by torchrun in test_parallel.py: trains 20 steps and keeps the loss of each, and a digest of the weights.
-
-Named a folder for that, and what is learnt from: labels, or a teacher.
+"""Run by torchrun in test_parallel.py: trains 20 steps and keeps the loss of each, and a digest of the weights,
+in the folder that it is named.
 
 Several processes start anew after 11 of them, in the middle of an epoch, from a state that the first alone has.
 """
@@ -16,7 +15,6 @@ import torch
 from digitsum.model.network import SumModel
 from digitsum.model.parallel import Workers, workers
 from digitsum.model.params import ModelParams, TrainParams
-from digitsum.model.teaching import Teachers
 from digitsum.model.training import Training
 from digitsum.params import read_params
 from digitsum.strips.compose import Layout, compose
@@ -24,7 +22,7 @@ from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description
 from digitsum.strips.glyphs import sklearn_digits
 
-folder, learnt_from = Path(sys.argv[1]), sys.argv[2]
+folder = Path(sys.argv[1])
 torch.set_num_threads(1)
 params = read_params(Path(__file__).parent.with_name("params.yaml"))
 recipe = params[TrainParams].model_copy(update={"batch_size": 9, "epochs": 10, "dropout": 0.2})
@@ -41,17 +39,10 @@ def begun(seed: int, team: Workers) -> Training:
     torch.manual_seed(seed)
     model = SumModel(architecture, description)
     model.double()  # in single precision, another order of summation flips a rectifier now and then, and that grows
-    return Training(model, strips, recipe, team, Teachers(recipe, model) if recipe.teachers else None)
+    return Training(model, strips, recipe, team)
 
 
 with workers(torch.device("cpu")) as team:
-    if learnt_from == "teacher":
-        torch.manual_seed(0)
-        teacher = SumModel(architecture, description)
-        torch.nn.init.normal_(teacher.head.beliefs.weight, std=0.2)  # for it to believe something
-        file = folder / f"{team.rank}.safetensors"
-        teacher.write(file)
-        recipe = recipe.model_copy(update={"teachers": (str(file),)})
     training = begun(1, team)
     glyphs = sklearn_digits()
     training.cuttings = Cuttings(torch.from_numpy(glyphs.images), torch.from_numpy(glyphs.digits), torch.ones(1797))

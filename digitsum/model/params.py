@@ -78,6 +78,5 @@ class TrainParams(Section):
     clip_norm: Positive
     average_decay: float = Field(ge=0, lt=1)
     dropout: float = Field(ge=0, lt=1)
-    teachers: tuple[str, ...]  # model files
     augment: AugmentParams
     recompose: RecomposeParams

@@ -22,7 +22,6 @@ from digitsum.model.optimizing import one_cycle, optimizers, warmed_up_average
 from digitsum.model.parallel import Workers
 from digitsum.model.params import TrainParams
 from digitsum.model.resume import Keeper, stopping
-from digitsum.model.teaching import Teachers, cross_entropy
 from digitsum.model.temperature import best_temperature
 from digitsum.progress import Progress
 from digitsum.strips.augment import random_warp
@@ -40,8 +39,7 @@ class Epoch:
     """One row of the learning curve. Validation is of the averaged model, unshifted.
 
     Training figures are means over the epoch, and over strips as the model saw them: warped, and some recomposed, which
-    have more digits to get right. Of a model that others teach, the loss is the cross-entropy with their beliefs. The
-    learning rate is that at the epoch's end.
+    have more digits to get right. The learning rate is that at the epoch's end.
     """
 
     epoch: int
@@ -60,11 +58,8 @@ def fit(
     report: Callable[[Epoch, float], None],
     keeper: Keeper | None = None,
     workers: Workers | None = None,
-    teachers: Teachers | None = None,
 ) -> SumModel:
     """Trains `model` in place, on the device it is on, and returns the average of its weights.
-
-    With `teachers` it learns what these believe of each strip, rather than its label.
 
     `report` is called after every epoch with its row of the learning curve and the strips trained on per second. With
     a `keeper`, training that was cut off goes on where it was, and `report` hears of the epochs before again.
@@ -74,7 +69,7 @@ def fit(
         SystemExit: at SIGTERM or SIGINT, once the state is kept.
     """
     workers = workers or Workers()
-    training = Training(model, train, recipe, workers, teachers)
+    training = Training(model, train, recipe, workers)
     # what the first has kept, for all: processes on other machines find nothing there, or something else
     state = workers.from_first(keeper.load() if keeper is not None and workers.first else None)
     if keeper is not None and state is not None:
@@ -112,9 +107,7 @@ def fit(
 class Training:
     """All that changes while a model is trained."""
 
-    def __init__(
-        self, model: SumModel, data: Strips, recipe: TrainParams, workers: Workers, teachers: Teachers | None = None
-    ):
+    def __init__(self, model: SumModel, data: Strips, recipe: TrainParams, workers: Workers):
         """
         Raises:
             InputError: if a batch is larger than the data, or smaller than there are processes.
@@ -124,7 +117,7 @@ class Training:
                 f"params.yaml: `train.batch_size` is {recipe.batch_size}, but there are only {len(data)} training "
                 f"strips, and {workers.count} processes; {max(2, workers.count)} to {len(data)} would do"
             )
-        self.model, self.data, self.recipe, self.workers, self.teachers = model, data, recipe, workers, teachers
+        self.model, self.data, self.recipe, self.workers = model, data, recipe, workers
         self.device = next(model.parameters()).device
         self.images, self.sums = (torch.from_numpy(np.array(part)).to(self.device) for part in (data.images, data.sums))
         self.epoch_steps = len(data) // recipe.batch_size
@@ -163,10 +156,7 @@ class Training:
         dense = int(self.workers.share(torch.arange(self.recipe.batch_size) < recomposed).sum())
         self.model.train()
         log_probability = self.learner(strips, self._dropout_mask(), dense, self.dense_digits)
-        if self.teachers:
-            loss = cross_entropy(log_probability, self.teachers.beliefs(strips, dense, self.dense_digits))
-        else:
-            loss = nn.functional.nll_loss(log_probability, sums, reduction="sum")
+        loss = nn.functional.nll_loss(log_probability, sums, reduction="sum")
         self.model.zero_grad()
         # gradients are averaged over the processes, whose shares may differ by a strip
         (loss * self.workers.count / self.recipe.batch_size).backward()  # type: ignore[no-untyped-call]
