@@ -194,7 +194,7 @@ def test_fit_ends_with_its_state_saved_and_goes_on(
     with pytest.raises(SystemExit) as end:
         trained(keeper, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     assert end.value.code == 143
-    assert "train: stopped after step 2; the same command goes on from there" in capsys.readouterr().out
+    assert "train: stopped after step 2; the same command goes on" in capsys.readouterr().out
     again: list[Epoch] = []
     assert trained(keeper, lambda row, _: again.append(row)) == wanted
     assert again == curve

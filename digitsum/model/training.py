@@ -4,6 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, cast
@@ -95,7 +96,8 @@ def fit(
                 training.require_finite()  # or the last good state would be lost
                 state = training.state_dict()
                 if workers.first and keeper.save(state) and stopped:
-                    progress.say(f"train: stopped after step {training.step:,}; the same command goes on from there")
+                    with suppress(BrokenPipeError):  # a reader that was stopped, too, is no failure
+                        progress.say(f"train: stopped after step {training.step:,}; the same command goes on")
             if stopped:
                 raise SystemExit(128 + (stop.signal or signal.SIGTERM))
     _set_offset(training.averaged, train)
