@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from digitsum.analysis.gate import in_tails, judge
 from digitsum.analysis.params import GateParams
 from digitsum.analysis.predictions import NUMBERS
+from digitsum.analysis.slices import AS_READ, slices
 from digitsum.errors import InputError
 
 GATE = GateParams(
@@ -83,6 +84,25 @@ def test_one_broken_slice_is_enough(images: np.ndarray) -> None:
     assert failed(verdict) == ["newly broken slices"]
     assert "significantly better on sum" in str(verdict)
     assert judge(table(after), table(before), images, 1, 5.0, gate.model_copy(update={"max_broken_slices": 9})).passes
+
+
+def test_much_better_elsewhere_makes_no_slice_worse(images: np.ndarray) -> None:
+    """Six coins that all show tails are no proof among so many slices, whatever the others show."""
+    sums = np.arange(STRIPS) % 10
+    before = sums >= 8
+    after = ~before
+    after[np.flatnonzero(before)[6:]] = True
+    assert judge(table(after), table(before), images, 1, 5.0, GATE).broken_slices == ()
+
+
+def test_mistakes_do_not_choose_the_slices_that_they_count_in(images: np.ndarray) -> None:
+    """Where the truth is unknown: all that the challenger breaks reads as one digit, which the champion's do not."""
+    before, after = np.ones(STRIPS, bool), np.ones(STRIPS, bool)
+    before[:100], after[100:140] = False, False
+    challenger = table(after)
+    challenger["read"] = np.where(after, "5", "1")
+    assert slices(images, challenger, 1)[f"contains 1{AS_READ}"].sum() == 40
+    assert judge(challenger, table(before), images, 1, 5.0, GATE).broken_slices == ()
 
 
 @pytest.mark.parametrize(

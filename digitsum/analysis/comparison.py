@@ -17,7 +17,7 @@ class Comparison:
 
     `fixed` were wrong before and are right after, `broken` the other way round; `before` and `after` are accuracies.
     `p_value` is that of McNemar's test (Psychometrika 12, 1947), exact and two-sided: how often two equally good models
-    would differ as unevenly.
+    would differ as unevenly, if strips were independent. Strips that share glyphs are not, and differ so more often.
     """
 
     n: int
