@@ -16,6 +16,7 @@ from digitsum.errors import InputError
 from digitsum.files import read_array
 from digitsum.model.network import SumModel
 from digitsum.strips.dataset import Strips
+from digitsum.strips.sources import SOURCES
 from digitsum.tracking.lineage import find_row
 from digitsum.tracking.models import fetch
 from digitsum.tracking.others import of_row
@@ -25,6 +26,7 @@ from digitsum.tracking.rows import Rows
 
 MODEL_FILE = "models/model.safetensors"
 COMPARED = ("sum", "predicted")  # columns of the predictions
+SPLIT, SPLITTING = ("seed", "val_fraction", "test_fraction"), "digitsum/strips/split.py"  # decide who is in training
 TIMED = 30  # single strips, after some to warm up
 
 
@@ -197,7 +199,27 @@ def _predictions_on(
             f"models:/{MODEL}@{CHAMPION}: takes strips with {name} {theirs}, the challenger {ours}, so that no "
             "data can judge both; --anew asks for the floors alone"
         )
+    _require_unseen(champion, challenger)
     return predict(other, test, batch_size)
+
+
+def _require_unseen(champion: Candidate, challenger: Candidate) -> None:
+    """
+    Raises:
+        InputError: if the champion may have learnt from the challenger's test strips, since they were split otherwise.
+    """
+    theirs, ours = champion.result.params, challenger.result.params
+    source = ours["ingest"]["source"]
+    if theirs["ingest"]["source"] != source or SOURCES[source].own_test_part:
+        return
+    pairs = {f"preprocess.{name}": (theirs["preprocess"][name], ours["preprocess"][name]) for name in SPLIT}
+    pairs[SPLITTING] = champion.md5(SPLITTING)[:8], challenger.md5(SPLITTING)[:8]
+    for name, (there, here) in pairs.items():
+        if there != here:
+            raise InputError(
+                f"models:/{MODEL}@{CHAMPION}: its data were split with {name} {there}, the challenger's with {here}, "
+                "so that it may have learnt from what would test it; --anew asks for the floors alone"
+            )
 
 
 def predict(model: SumModel, strips: Strips, batch_size: int) -> pd.DataFrame:
@@ -233,7 +255,7 @@ def _record(verdict: Verdict, challenger: Candidate, champion: Any | None, gate:
     return {
         "passes": verdict.passes,
         "run": challenger.row.info.run_id,
-        "against": None if champion is None else str(champion.version),
+        "against": None if champion is None or verdict.comparison is None else str(champion.version),
         "test_data": challenger.test_data[0],
         "comparison": verdict.comparison and asdict(verdict.comparison),
         "checks": [asdict(check) for check in verdict.checks],

@@ -14,7 +14,7 @@ from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description, Strips, Truth
 from digitsum.strips.glyphs import Glyphs
 from digitsum.strips.params import PreprocessParams, StripParams
-from digitsum.strips.split import PARTS, Part, duplicates, split, split_groups
+from digitsum.strips.split import PARTS, Part, split, split_by_pixels
 from digitsum.tracking.tracker import tracked
 
 RAW = Path("data/raw")
@@ -40,6 +40,7 @@ def main() -> None:
             layout = Layout.of(strip, preprocess)
             parts, truths = compose_parts(arrived.content, layout, counts, fractions, preprocess.seed)
         else:
+            require_form(arrived.content, strip)
             parts, truths = divide_strips(arrived.content, fractions, preprocess.seed), {}
         mean, std = pixel_statistics(parts["train"].images)
         description = Description(arrived.source, strip.digits, strip.height, strip.width, mean, std)
@@ -83,13 +84,26 @@ def compose_parts(
     return parts, truths
 
 
-def divide_strips(strips: Strips, fractions: tuple[float, float], seed: int) -> dict[Part, Strips]:
-    """Stratified by sum; strips that are the same pixel by pixel stay together.
+def require_form(strips: Strips, strip: StripParams) -> None:
+    """
+    Raises:
+        InputError: if strips that arrived whole are not what the params say.
+    """
+    height, width = strips.images.shape[1:]
+    highest = int(strips.sums.max())
+    if (height, width) != (strip.height, strip.width) or highest > 9 * strip.digits:
+        raise InputError(
+            f"{RAW}: strips of {height} x {width} with sums up to {highest}, but params.yaml says {strip.height} x "
+            f"{strip.width} and {strip.digits} digits (strip); run dvc repro ingest, or change that back"
+        )
 
+
+def divide_strips(strips: Strips, fractions: tuple[float, float], seed: int) -> dict[Part, Strips]:
+    """
     Raises:
         InputError: if a part would be empty.
     """
-    members = split_groups(strips.sums, duplicates(strips.images), *fractions, np.random.default_rng(seed))
+    members = split_by_pixels(strips.images, *fractions, seed)
     for part in PARTS:
         if len(members[part]) == 0:
             raise InputError(

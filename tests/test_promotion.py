@@ -41,6 +41,11 @@ def test_what_cannot_be_judged_changes_nothing(made: Path) -> None:
     assert aliases(client) == {"champion": 1}
     first = newest()
 
+    change(made, "preprocess", seed=2)  # of which the champion may know some
+    call("dvc", "repro", **ON)
+    digitsum("sync")
+    assert "were split with preprocess.seed 1, the challenger's with 2" in refused_untouched(client, newest())
+    change(made, "preprocess", seed=1)
     change(made, "strip", width=176)  # other strips altogether
     call("dvc", "repro", **ON)
     digitsum("sync")
@@ -65,5 +70,6 @@ def test_what_cannot_be_judged_changes_nothing(made: Path) -> None:
 
     assert "becomes champion in place of version 1" in digitsum("promote", other, "--anew")
     assert aliases(client) == {"champion": 2}
+    assert client.get_model_version("digitsum", "2").tags["digitsum.against"] == "none"
     assert "version 1 " in digitsum("rollback")
     assert "was champion and rolled back" in refused_untouched(client, other)

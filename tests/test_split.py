@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from digitsum.strips.compose import Layout
 from digitsum.strips.dataset import Strips
 from digitsum.strips.glyphs import SIDE, Glyphs
-from digitsum.strips.split import PARTS, duplicates, split, split_groups
+from digitsum.strips.split import PARTS, duplicates, split, split_by_pixels
 from stages.preprocess import compose_parts, divide_strips
 
 FRACTIONS = st.floats(0.05, 0.4)
@@ -25,6 +25,8 @@ def test_every_member_is_in_one_part_and_classes_give_their_share(
 ) -> None:
     members = split(np.array(classes), val, test, np.random.default_rng(seed))
     assert sorted(np.concatenate([members[part] for part in PARTS])) == list(range(len(classes)))
+    for part, share in (("val", val), ("test", test)):
+        assert abs(len(members[part]) - share * len(classes)) <= 1 + 1e-9
     for label in set(classes):
         there = classes.count(label)
         in_test = (np.array(classes)[members["test"]] == label).sum()
@@ -40,13 +42,20 @@ def test_reserved_members_are_the_test_part(rng: np.random.Generator) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 10**6), st.lists(st.integers(0, 30), min_size=20, max_size=200))
-def test_groups_stay_together(seed: int, groups: list[int]) -> None:
-    classes = np.array(groups) % 7
-    members = split_groups(classes, np.array(groups), 0.2, 0.3, np.random.default_rng(seed))
-    assert sorted(np.concatenate([members[part] for part in PARTS])) == list(range(len(groups)))
-    owners = [set(np.array(groups)[members[part]]) for part in PARTS]
-    assert disjoint(owners)
+@given(st.integers(0, 10**30), st.integers(1, 200), st.integers(0, 200))
+def test_strips_keep_their_part_when_others_come(seed: int, before: int, more: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (before + more, 2, 3), dtype=np.uint8)
+    first, later = (split_by_pixels(some, 0.2, 0.3, seed) for some in (images[:before], images))
+    assert sorted(np.concatenate([later[part] for part in PARTS])) == list(range(before + more))
+    for part in PARTS:
+        assert later[part][later[part] < before].tolist() == first[part].tolist()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_parts_by_pixels_have_their_shares(rng: np.random.Generator, seed: int) -> None:
+    members = split_by_pixels(rng.integers(0, 256, (10_000, 2, 3), dtype=np.uint8), 0.1, 0.15, seed)
+    for part, share in (("val", 0.1), ("test", 0.15)):
+        assert abs(len(members[part]) - 10_000 * share) < 5 * np.sqrt(10_000 * share)
 
 
 def test_no_glyph_on_both_sides() -> None:

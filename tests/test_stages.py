@@ -137,6 +137,13 @@ def test_the_same_strips_through_npy(project: Path) -> None:
     assert not list(Path("data/processed").rglob("truth"))
     assert "digit_accuracy" not in json.loads(Path("reports/metrics.json").read_text())
 
+    before = digests("data/processed")
+    for other in ({"digits": 2}, {"width": 176}):  # and preprocess alone is run, by hand
+        change(project, "strip", **{"digits": 4, "width": 168} | other)
+        with pytest.raises(InputError, match=r"data/raw: strips of 40 x 168 with sums up to .* run dvc repro ingest"):
+            run("preprocess")
+    assert digests("data/processed") == before
+
 
 def test_other_strips(project: Path) -> None:
     """Nothing assumes four digits, 37 sums or 40 x 168 pixels."""

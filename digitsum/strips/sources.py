@@ -34,6 +34,7 @@ class Script(NamedTuple):
 class Source:
     read: Callable[[IngestParams, StripParams], Raw]
     composed: bool  # of glyphs, by preprocess; otherwise strips arrive whole
+    own_test_part: bool  # which no split can bring into training
     script: Script  # strokes as fitting.py measures them
 
 
@@ -131,13 +132,17 @@ def _complaint(array: np.ndarray) -> str:
 
 
 SOURCES: dict[str, Source] = {
-    "digits": Source(lambda _ingest, _strip: from_digits(), composed=True, script=Script(28, 6.8)),
+    "digits": Source(lambda _ingest, _strip: from_digits(), composed=True, own_test_part=False, script=Script(28, 6.8)),
     "mnist": Source(
-        lambda ingest, _strip: from_mnist(repository_root() / ingest.mnist_root), composed=True, script=Script(20, 2.9)
+        lambda ingest, _strip: from_mnist(repository_root() / ingest.mnist_root),
+        composed=True,
+        own_test_part=True,
+        script=Script(20, 2.9),
     ),
     "npy": Source(
         lambda _ingest, strip: from_npy(EXTERNAL, strip.digits, strip.height, strip.width),
         composed=False,
+        own_test_part=False,
         script=Script(20, 2.9),  # its strips were made of MNIST's glyphs
     ),
 }

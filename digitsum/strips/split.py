@@ -27,24 +27,27 @@ def split(
     else:
         test = _systematic(classes, test_fraction, rng)
     rest = members[~test]
-    val = _systematic(classes[rest], min(val_fraction * len(classes) / max(len(rest), 1), 0.5), rng)
+    val = _systematic(classes[rest], val_fraction * len(classes) / max(len(rest), 1), rng)
     return {"train": rest[~val], "val": rest[val], "test": members[test]}
 
 
-def split_groups(
-    classes: Integer[np.ndarray, " n"],
-    groups: Int[np.ndarray, " n"],
-    val_fraction: float,
-    test_fraction: float,
-    rng: np.random.Generator,
+def split_by_pixels(
+    images: UInt8[np.ndarray, "n h w"], val_fraction: float, test_fraction: float, seed: int
 ) -> dict[Part, Int[np.ndarray, " _"]]:
-    """As `split`, but all members of a group go to the same part."""
-    _, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
-    chosen = split(classes[first], val_fraction, test_fraction, rng)
-    part_of = np.empty(len(first), int)
-    for number, part in enumerate(PARTS):
-        part_of[chosen[part]] = number
-    return {part: np.flatnonzero(part_of[group_of] == number) for number, part in enumerate(PARTS)}
+    """Indices of each part, which a hash of the seed and of an image's pixels draws for it.
+
+    So images that are the same go to the same part, and all stay in theirs when others join them: what was trained on
+    before is never what is tested on after.
+    """
+    key = str(seed).encode()[: hashlib.blake2b.MAX_KEY_SIZE]
+    hashes = [hashlib.blake2b(image.tobytes(), digest_size=8, key=key).digest() for image in images]
+    drawn = np.frombuffer(b"".join(hashes), np.uint64) / 2**64
+    in_test, in_val = drawn < test_fraction, drawn < test_fraction + val_fraction
+    return {
+        "train": np.flatnonzero(~in_val),
+        "val": np.flatnonzero(in_val & ~in_test),
+        "test": np.flatnonzero(in_test),
+    }
 
 
 def duplicates(images: UInt8[np.ndarray, "n h w"]) -> Int[np.ndarray, " n"]:

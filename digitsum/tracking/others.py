@@ -13,7 +13,7 @@ from digitsum.errors import InputError
 from digitsum.tracking.checksums import checksum, digest
 from digitsum.tracking.git import git
 from digitsum.tracking.lineage import find_row
-from digitsum.tracking.results import LOCK, Essence, essence, experiments
+from digitsum.tracking.results import LOCK, Essence, essence, experiments, params_of
 from digitsum.tracking.rows import Rows
 from digitsum.tracking.storage import fetch, find
 from digitsum.tracking.store import opened
@@ -29,6 +29,10 @@ class Other:
     @cached_property
     def stages(self) -> dict[str, Essence]:
         return essence(self.lock)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return params_of(self.stages)
 
     def checksum(self, path: str) -> str | None:
         """Of a file that a stage read or wrote."""

@@ -72,8 +72,7 @@ class Registry:
         if replaced is not None:
             self._client.set_model_version_tag(MODEL, version.version, REPLACED, str(replaced.version))
         self._client.set_registered_model_alias(MODEL, CHAMPION, version.version)
-        if WITHDRAWN in version.tags:
-            self._client.delete_model_version_tag(MODEL, version.version, WITHDRAWN)
+        self._readmit(version)
         challenger = self.holder(CHALLENGER)
         if challenger is not None and challenger.version == version.version:
             self._client.delete_registered_model_alias(MODEL, CHALLENGER)
@@ -106,7 +105,12 @@ class Registry:
             ) from error
         self._client.set_model_version_tag(MODEL, champion.version, WITHDRAWN, "true")
         self._client.set_registered_model_alias(MODEL, CHAMPION, before.version)
+        self._readmit(before)
         return champion, before
+
+    def _readmit(self, version: Any) -> None:
+        if WITHDRAWN in version.tags:
+            self._client.delete_model_version_tag(MODEL, version.version, WITHDRAWN)
 
 
 def _source(model: str) -> str:

@@ -62,10 +62,7 @@ class Result:
 
     @property
     def params(self) -> dict[str, Any]:
-        sections: dict[str, Any] = {}
-        for stage in self.stages.values():
-            sections |= stage["params"]
-        return sections
+        return params_of(self.stages)
 
     @property
     def outs(self) -> dict[str, str]:
@@ -114,6 +111,14 @@ def essence(lock: str) -> dict[str, Essence]:
         for name, stage in stages.items()
     }
     return {name: stages[name] for name in TopologicalSorter(before).static_order()}
+
+
+def params_of(stages: Mapping[str, Essence]) -> dict[str, Any]:
+    """All sections that the stages read."""
+    sections: dict[str, Any] = {}
+    for stage in stages.values():
+        sections |= stage["params"]
+    return sections
 
 
 def stage_essence(entry: Mapping[str, Any]) -> Essence:
