@@ -18,6 +18,7 @@ from shell import call
 
 from digitsum.params import load_yaml
 from digitsum.tracking import checksums, patches, sender
+from digitsum.tracking.models import ModelForm
 from digitsum.tracking.outbox import Parcel, Process, parcels
 from digitsum.tracking.results import Result, essence
 from digitsum.tracking.rows import Rows
@@ -105,13 +106,20 @@ def test_parcel_is_sent_once(
     raise AssertionError("never sent without a cut")
 
 
+def test_experiment_of_a_relative_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    client = connect("sqlite:///mlflow.db")
+    location = client.get_experiment(experiment_id(client)).artifact_location
+    assert location == (tmp_path / "mlartifacts").as_uri()
+
+
 def a_result(key: str) -> Result:
     stages = {
         "make": {"cmd": "m", "params": {"params.yaml": {"p": {"q": 1}}}, "outs": [{"path": "data/raw", "md5": key}]},
         "judge": {
             "cmd": "j",
             "deps": [{"path": "data/raw", "md5": key}, {"path": "code.py", "md5": "c" * 32}],
-            "outs": [{"path": "reports/m.json", "md5": "5" * 32}],
+            "outs": [{"path": "reports/m.json", "md5": "5" * 32}, {"path": "models/m", "md5": "d" * 32}],
         },
     }
     lock = json.dumps({"stages": stages})
@@ -123,8 +131,11 @@ def a_result(key: str) -> Result:
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_row_is_added_once(store: tuple[Any, str], after: bool) -> None:
+def test_row_is_added_once(store: tuple[Any, str], after: bool, tmp_path: Path) -> None:
     client, experiment = store
+    model = client.create_logged_model(experiment, "m", None, {"digitsum.md5": "d" * 32}).model_id
+    client.finalize_logged_model(model, "READY")
+    form = ModelForm("models/m", "loader", tmp_path, (), lambda _: ([], []))
     for calls in range(1, 30):
         result = a_result(f"{calls:031x}{int(after)}")
         made = client.create_run(
@@ -132,18 +143,20 @@ def test_row_is_added_once(store: tuple[Any, str], after: bool) -> None:
         )
         client.set_terminated(made.info.run_id, "FINISHED")
         try:
-            ended = Rows(Unreliable(client, calls, after), experiment).add(result)
+            ended = Rows(Unreliable(client, calls, after), experiment, form).add(result)
         except CutError:
             ended = False
-        Rows(client, experiment).add(result)
-        assert not Rows(client, experiment).add(result)
-        rows = Rows(client, experiment)
+        rows = Rows(client, experiment, form)
+        rows.add(result)
+        assert not rows.add(result)
         (row,) = rows.find(digitsum__result=result.key)
         assert row.info.status == "FINISHED"
         assert row.data.metrics == {"accuracy": 0.75, "mistakes": 3}
         assert row.data.params == {"p.q": "1"}
-        names = sorted(run.info.run_name for run in rows.find(mlflow__parentRunId=row.info.run_id))
-        assert names == ["judge (restored)", "make"]
+        assert rows.models_of(row) == [model]
+        runs = rows.find(mlflow__parentRunId=row.info.run_id)
+        assert sorted(run.info.run_name for run in runs) == ["judge (restored)", "make"]
+        assert {run.info.status for run in runs} == {"FINISHED"}
         files = {item.path for item in client.list_artifacts(row.info.run_id)}
         assert files == {"dvc.lock", "changes.patch"}
         if ended:

@@ -31,8 +31,6 @@ def log_model(client: Any, experiment: str, row: str, form: ModelForm, result: R
 
     None if the file is neither in the working tree nor in DVC's cache.
     """
-    from mlflow.entities import LoggedModelOutput
-
     md5 = result.outs[form.path]
     known = client.search_logged_models([experiment], f"tags.`digitsum.md5` = '{md5}'")
     ready = [model for model in known if str(model.status) == "READY"]
@@ -48,7 +46,6 @@ def log_model(client: Any, experiment: str, row: str, form: ModelForm, result: R
         client.finalize_logged_model(model.model_id, "READY")
     else:
         return None
-    client.log_outputs(row, [LoggedModelOutput(model.model_id, 0)])
     return str(model.model_id)
 
 

@@ -119,13 +119,18 @@ class Rows:
         self._client.set_terminated(row, "FINISHED", max([result.time, *ends]))
 
     def _add_model(self, row: str, result: Result, time: int) -> None:
-        """The logged model, if its file is to be had, and the metrics, of which a store takes each only once."""
-        from mlflow.entities import Metric
+        """The logged model, if its file is to be had, and the metrics, of which a store takes each only once.
+
+        A store refuses to be told twice of a model that a row has; it is told last, so that a row that has it is whole.
+        """
+        from mlflow.entities import LoggedModelOutput, Metric
 
         model = log_model(self._client, self.experiment, row, self._form, result) if self._form else None
         name, md5 = _judged_on(result)
         metrics = [Metric(key, float(value), time, 0, model, name, md5, row) for key, value in result.metrics.items()]
         self._client.log_batch(row, metrics=metrics)
+        if model is not None and model not in self.models_of(self._client.get_run(row)):
+            self._client.log_outputs(row, [LoggedModelOutput(model, 0)])
 
     def _own(self, result: Result, row: str) -> dict[str, Any]:
         """The run of each stage that ran for this row, as far as known: already its child, or nobody's."""
@@ -151,7 +156,8 @@ class Rows:
 
     def _stand_in(self, row: str, result: Result, stage: str, essence: Essence, run: Any | None) -> None:
         """A child that stands for a stage whose run is in another row or unknown."""
-        if self.find(**{"mlflow__parentRunId": row, "digitsum__stage": stage}):
+        there = self.find(**{"mlflow__parentRunId": row, "digitsum__stage": stage})
+        if there and there[0].info.status == "FINISHED":
             return
         tags = {PARENT: row, "digitsum.stage": stage, "digitsum.restored": "true"}
         note = "Skipped by DVC or taken from its cache. "
@@ -162,11 +168,12 @@ class Rows:
             address = f"#/experiments/{self.experiment}/runs/{run.info.run_id}"
             note += f"Computed by [{run.info.run_name} {run.info.run_id[:8]}]({address}); saved {saved:,.0f} s."
             tags |= {"digitsum.computed_by": run.info.run_id, "digitsum.saved_seconds": f"{saved:.1f}"}
-        child = self._client.create_run(
-            self.experiment, result.time, tags | {NOTE: note}, run_name=f"{stage} (restored)"
-        ).info.run_id
-        log_params(self._client, child, flat(essence["params"]))
-        self._client.set_terminated(child, "FINISHED", result.time)
+        child = there[0] if there else None  # where it was cut off
+        if child is None:
+            name = f"{stage} (restored)"
+            child = self._client.create_run(self.experiment, result.time, tags | {NOTE: note}, run_name=name)
+        log_params(self._client, child.info.run_id, flat(essence["params"]))
+        self._client.set_terminated(child.info.run_id, "FINISHED", result.time)
 
     def _occur(self, run: Any, result: Result) -> None:
         """Notes the occasion; a commit that holds the result is a better origin than a workspace with changes."""

@@ -100,7 +100,7 @@ def experiment_id(client: Any) -> str:
 
 def embedded_store(uri: str) -> Path | None:
     """The database file behind a URI, if it is one on this machine."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
 
 
 def search(client: Any, experiment: str, tags: dict[str, str], deleted: bool = False) -> list[Any]:
