@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,87 @@ def test_no_comment_and_a_link_to_something_else_are_not_posted() -> None:
     assert comment("", "them/digitsum", "link.md") == []
 
 
+PATHS = ["params.yaml", "stages", "digitsum", "dvc.yaml", "dvc.lock", "data", "requirements.lock"]
+
+
+def test_bring_back_knows_what_retrains() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "retrain.yml").read_text())
+    assert [path.removesuffix("/**") for path in workflow[True]["push"]["paths"]] == PATHS
+    assert " ".join(PATHS) in (ROOT / ".ci" / "bring-back").read_text()
+
+
+@pytest.fixture
+def retrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone in which a retraining has changed dvc.lock; the current directory is another, whose pushes come first."""
+    call("git", "init", "-q", "--bare", "-b", "main", str(tmp_path / "origin.git"))
+    for name in ("other", "retrained"):
+        call("git", "clone", "-q", str(tmp_path / "origin.git"), str(tmp_path / name))
+        monkeypatch.chdir(tmp_path / name)
+        call("git", "config", "user.email", "a@example.org")
+        call("git", "config", "user.name", "A")
+        if name == "other":
+            for file in ("dvc.lock", "params.yaml", "README.md", "reports/metrics.json", "stages/train.py"):
+                Path(file).parent.mkdir(exist_ok=True)
+                Path(file).write_text("before\n")
+            for part in ("data", "models", "reports"):
+                Path(part).mkdir(exist_ok=True)
+                (Path(part) / ".gitignore").touch()
+            push_all()
+    (tmp_path / "retrained" / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "bring-back", tmp_path / "retrained" / ".ci")
+    (tmp_path / "retrained" / "dvc.lock").write_text("after\n")
+    monkeypatch.chdir(tmp_path / "other")
+    return tmp_path / "retrained"
+
+
+def push_all() -> None:
+    call("git", "add", "-A")
+    call("git", "commit", "-qm", "some")
+    call("git", "push", "-q", "origin", "HEAD:main")
+
+
+def bring_back(retrained: Path, code: int = 0) -> tuple[str, str]:
+    """What it says, and dvc.lock of the origin after it."""
+    said = call(str(retrained / ".ci" / "bring-back"), code=code)
+    call("git", "fetch", "-q", "origin", "main")
+    return said, call("git", "show", "FETCH_HEAD:dvc.lock")
+
+
+def test_result_comes_back_once(retrained: Path) -> None:
+    assert bring_back(retrained) == ("bring-back: pushed to main\n", "after\n")
+    assert bring_back(retrained) == ("bring-back: nothing changed\n", "after\n")
+
+
+def test_result_comes_back_onto_commits_that_do_not_matter_to_it(retrained: Path) -> None:
+    Path("README.md").write_text("after\n")
+    push_all()
+    said, lock = bring_back(retrained)
+    assert "bring-back: pushed to main\n" in said
+    assert lock == "after\n"
+    assert call("git", "show", "FETCH_HEAD:README.md") == "after\n"
+
+
+@pytest.mark.parametrize("with_params", [False, True])
+def test_result_of_what_has_changed_since_does_not_come_back(retrained: Path, with_params: bool) -> None:
+    """Which is no harm, since that retrains, unless the params came from SET and are nowhere else."""
+    Path("stages/train.py").write_text("after\n")
+    push_all()
+    if with_params:
+        (retrained / "params.yaml").write_text("of SET\n")
+    said, lock = bring_back(retrained, code=int(with_params))
+    assert lock == "before\n"
+    assert ("error: main has moved on, so the params" in said) == with_params
+
+
+def test_branch_that_refuses_is_an_error(retrained: Path) -> None:
+    hook = retrained.parent / "origin.git" / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    said, lock = bring_back(retrained, code=1)
+    assert "error: main refuses the commit" in said
+    assert lock == "before\n"
+
+
 def test_workflows_are_the_thin_shell_that_they_should_be() -> None:
     """What the linters of make check do not ask: who may do what, and that no text of others gets into a shell."""
     for path in (ROOT / ".github" / "workflows").glob("*.yml"):
@@ -93,6 +175,6 @@ def test_workflows_are_the_thin_shell_that_they_should_be() -> None:
                 assert set(rights.values()) <= {"read"}, f"{path.name}: {name} runs what a pull request brings"
             for step in job["steps"]:
                 assert "${{" not in step.get("run", "")
-                assert "cache" not in [*step.get("with", {}), *step.get("uses", "").split("/")]
+                assert "cache" not in [*step.get("with", {}), *re.split("[/@]", step.get("uses", ""))]
                 if step.get("uses", "").startswith("actions/checkout"):
                     assert step["with"]["persist-credentials"] is False

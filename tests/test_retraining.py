@@ -17,7 +17,7 @@ from shell import call, start
 from test_tracking import ON, digitsum
 
 from digitsum.errors import InputError
-from digitsum.retraining import overrides
+from digitsum.retraining import overrides, pipeline
 
 ONE_DIGIT = {  # learned within seconds
     "strip": {"digits": 1, "width": 56},
@@ -136,10 +136,10 @@ def test_from_commit_to_champion(shop: Path) -> None:  # noqa: PLR0915 (one stor
         call("git", "checkout", "-q", ".")
 
         change(Path(), "train", epochs=1)
-        change(Path(), "preprocess", seed=2)  # other test strips as well, so that the champion is judged again
+        change(Path(), "preprocess", train_strips=799, test_strips=399)  # so that the champion is judged again
         commit("worse")
         said = digitsum("retrain", **there)
-        assert "does not become champion in place of version 2. On the same 400 test strips" in said
+        assert "does not become champion in place of version 2. On the same 399 test strips" in said
         assert "so there is no paired test" in said, "what main has was judged on other strips"
         assert aliases(client) == {"champion": 2, "challenger": 3}
         worse = client.get_model_version("digitsum", "3")
@@ -155,6 +155,11 @@ def test_from_commit_to_champion(shop: Path) -> None:  # noqa: PLR0915 (one stor
         assert digitsum("rollback", code=1, **there).startswith("error: models:/digitsum/1: replaced no other")
         digitsum("promote", version.run_id, "--anew", **there)
         assert aliases(client) == {"champion": 2, "challenger": 3}
+        digitsum("promote", client.get_model_version("digitsum", "1").run_id, "--anew", **there)
+        for number in ("1", "2", "1"):  # now champion; then withdrawn; and at last champion again
+            assert aliases(client)["champion"] == int(number)
+            assert "digitsum.withdrawn" not in client.get_model_version("digitsum", number).tags
+            digitsum("rollback", **there)
 
 
 def test_two_pushes_at_once(shop: Path) -> None:
@@ -189,6 +194,14 @@ def test_two_pushes_at_once(shop: Path) -> None:
     os.chdir(clone(shop, "after"))
     call("dvc", "pull", "-q")
     assert "Data and pipelines are up to date" in call("dvc", "status")
+
+
+def test_what_nobody_set_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    pipeline.forget_empty()
+    assert "AWS_DEFAULT_REGION" not in os.environ
+    assert os.environ["AWS_ACCESS_KEY_ID"] == "a"
 
 
 def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generator) -> None:

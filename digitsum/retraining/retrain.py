@@ -56,6 +56,7 @@ def retrain(form: ModelForm, options: Options) -> str:
         raise InputError(f"{SWITCH}: is off, but retraining records what it makes; unset it")
     COMMENT.unlink(missing_ok=True)
     if not options.local:
+        pipeline.forget_empty()
         pipeline.require_remote()
     with opened():
         pass  # a store that cannot be used is told of now
@@ -131,7 +132,7 @@ def look_at_new_data(ingest: IngestParams, strip: StripParams) -> drift.Drift | 
 
 def last_judge() -> tuple[str, SumModel | None]:
     """The champion, or where its model is not to be had, the model in the working tree; in words, and itself."""
-    with opened() as (client, experiment), suppress(InputError):
+    with suppress(InputError), opened() as (client, experiment):
         if champion := Registry(client).holder(CHAMPION):
             row = client.get_run(champion.run_id)
             return f"the champion (version {champion.version})", Candidate(
