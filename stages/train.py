@@ -47,7 +47,8 @@ def main() -> None:
         sources += [Path(file) for file in (architecture.weights_file, architecture.init_from) if file]
         data = {str(path): sha256(path) for path in sources}
         settings = {"model": architecture.model_dump(), "train": recipe.model_dump(), "data": asdict(description)}
-        keeper = Keeper(repository_root() / UNFINISHED, {"files": data, "code": code_digest(), **settings, **machine})
+        code = [code_digest(), sha256(Path(__file__))]
+        keeper = Keeper(repository_root() / UNFINISHED, {"files": data, "code": code, **settings, **machine})
         curve: list[Epoch] = []
 
         def report(epoch: Epoch, strips_per_second: float) -> None:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,11 @@ def test_ink_that_fits_no_strip_is_refused() -> None:
     tiny = np.pad(enlarged(STRIPS.images[0], 0.1), 20)
     with pytest.raises(InputError, match=r"its digits are [1-5] pixels high, of 44; crop it to them, or enlarge it"):
         to_strip(tiny, FORM)
+
+
+def test_model_of_a_source_that_is_unknown_here_is_refused(description: Description) -> None:
+    with pytest.raises(InputError, match="emnist: the source of what the model learnt from"):
+        Form.of(replace(description, source="emnist"), any_width=True)
 
 
 def test_every_source_says_how_large_its_digits_are() -> None:

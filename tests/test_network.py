@@ -177,6 +177,16 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path, model: SumModel) ->
         SumModel.read(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("digits", 0), ("width", -1), ("std", 0.0), ("mean", "dark"), ("std", "NaN")]
+)
+def test_model_of_impossible_strips_is_refused(tmp_path: Path, model: SumModel, name: str, value: object) -> None:
+    object.__setattr__(model.data, name, value)
+    model.write(tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match=f"not a model of digitsum .*{name}"):
+        SumModel.read(tmp_path / "model.safetensors")
+
+
 def test_full_disk_is_said_in_a_line(tmp_path: Path, model: SumModel) -> None:
     file = tmp_path / "model.safetensors"
     with (
@@ -209,9 +219,15 @@ def test_pretrained_weights_come_from_a_file_and_are_folded_to_grey(
     torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "w.pth")
     with pytest.raises(InputError, match="not the state dict"):
         SumModel(tiny_model_params.model_copy(update=wanted), description)
-    (tmp_path / "w.pth").write_text("no weights at all")
-    with pytest.raises(InputError, match=r"w\.pth: not a file of torchvision's weights"):
-        SumModel(tiny_model_params.model_copy(update=wanted), description)
+    for text in ("no weights at all", "error: not found", "a", "tar"):
+        (tmp_path / "w.pth").write_text(text)
+        with pytest.raises(InputError, match=r"w\.pth: not a file of torchvision's weights"):
+            SumModel(tiny_model_params.model_copy(update=wanted), description)
+    (tmp_path / "w.safetensors").write_bytes(b"\x08" + bytes(7) + b"no JSON!")
+    with pytest.raises(InputError, match=r"w\.safetensors: not a file of torchvision's weights"):
+        SumModel(
+            tiny_model_params.model_copy(update=wanted | {"weights_file": str(tmp_path / "w.safetensors")}), description
+        )
     (tmp_path / "w.pth").unlink()
     with pytest.raises(InputError, match=r"model\.weights_file"):
         SumModel(tiny_model_params.model_copy(update=wanted), description)

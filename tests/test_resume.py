@@ -74,6 +74,18 @@ def keep(training: Training, folder: Path) -> Keeper:
     return keeper
 
 
+def test_last_step_of_an_epoch_is_of_that_epoch(start: Callable[[], Training], strips: Strips) -> None:
+    training = start()
+    said = [training.figures().split()[1]]
+    for step in range(1, 6):
+        while training.step < step:
+            training.learn()
+        said.append(training.figures().split()[1])
+        if training.at_epoch_end:
+            training.end_epoch(strips)
+    assert said == ["1", "1", "1", "1", "1", "2"]
+
+
 @pytest.mark.parametrize("killed_after", [1, 3, 4, 6, 11, 12])
 def test_goes_on_bit_by_bit(start: Callable[[], Training], strips: Strips, tmp_path: Path, killed_after: int) -> None:
     never_killed = advance(start(), strips, 12)
@@ -145,6 +157,14 @@ def test_full_disk_ends_no_training(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert not keeper.save({"step": 6})
     assert "the state cannot be kept" in capsys.readouterr().out
     assert keeper.load() == {"step": 5}
+
+
+def test_folder_that_cannot_be_made_ends_no_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    keeper = Keeper(tmp_path / "file" / "unfinished", {})
+    assert not keeper.save({"step": 5})
+    assert "the state cannot be kept" in capsys.readouterr().out
+    keeper.forget()
 
 
 def test_forgetting_takes_old_ones_along(tmp_path: Path) -> None:

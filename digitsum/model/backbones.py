@@ -3,7 +3,6 @@
 To add one: a function here that takes ModelParams, its name in BACKBONES and in ModelParams.
 """
 
-import pickle
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -118,12 +117,6 @@ def _imagenet_weights(name: str, file: str | None) -> dict[str, Tensor]:
         if file is None:
             return cast(dict[str, Tensor], published.get_state_dict(progress=True, check_hash=True))
         weights = torch.load(Path(file), map_location="cpu", weights_only=True)
-        expected = getattr(models, name)().state_dict()
-        if not isinstance(weights, dict) or {key: getattr(value, "shape", None) for key, value in weights.items()} != {
-            key: value.shape for key, value in expected.items()
-        }:
-            raise InputError(f"{file}: not the state dict of torchvision's {name} (model.weights_file)")
-        return weights
     except OSError as error:
         if file is not None:
             raise InputError(
@@ -133,10 +126,16 @@ def _imagenet_weights(name: str, file: str | None) -> dict[str, Tensor]:
             f"the weights of {name} cannot be downloaded ({error}); fetch {published.url} where there is a network and "
             "set model.weights_file to the file, or set model.pretrained: false"
         ) from error
-    except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # on other bytes than it expects, torch.load raises nearly anything
         raise InputError(
             f"{file or name}: not a file of torchvision's weights ({' '.join(str(error).split())[:120]})"
         ) from error
+    expected = getattr(models, name)().state_dict()
+    if not isinstance(weights, dict) or {key: getattr(value, "shape", None) for key, value in weights.items()} != {
+        key: value.shape for key, value in expected.items()
+    }:
+        raise InputError(f"{file}: not the state dict of torchvision's {name} (model.weights_file)")
+    return weights
 
 
 BACKBONES: dict[str, Callable[[ModelParams], Backbone]] = {

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pickle
 import random
 import signal
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from digitsum.errors import InputError
 from digitsum.files import whole_file
 
 SHARE_OF_TIME = 0.02  # that saving may take
@@ -40,7 +40,8 @@ class Keeper:
             with whole_file(self.path) as temporary:
                 torch.save({**state, "process": chance()}, temporary)
             return True
-        except (OSError, RuntimeError) as error:  # as where the disk is full: no reason to lose hours of training
+        # as where the disk is full: no reason to lose hours of training
+        except (OSError, RuntimeError, InputError) as error:
             print(f"train: the state cannot be kept ({' '.join(str(error).split())[:120]})", flush=True)
             return False
         finally:
@@ -54,16 +55,17 @@ class Keeper:
             restore_chance(state.pop("process"))
         except FileNotFoundError:
             return None
-        except (OSError, RuntimeError, ValueError, KeyError, EOFError, AttributeError, pickle.UnpicklingError):
+        except Exception:  # on other bytes than it expects, torch.load raises nearly anything
             print(f"train: {self.path} is damaged; starting anew", flush=True)
             return None
         return state
 
     def forget(self) -> None:
-        """Removes this state, and those of trainings that nobody went on with."""
-        self.path.unlink(missing_ok=True)
-        for other in self.path.parent.iterdir():  # what a kill left half-written, too
-            with suppress(FileNotFoundError):  # another training has just removed it
+        """Removes this state, and those of trainings that nobody went on with, as far as they let themselves."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+        for other in self.path.parent.glob("*"):  # what a kill left half-written, too
+            with suppress(OSError):  # another training has just removed it
                 if time.time() - other.stat().st_mtime > DAYS_KEPT * 24 * 3600:
                     other.unlink()
 

@@ -259,7 +259,7 @@ class Training:
         if not math.isfinite(loss):
             raise InputError(
                 f"training: the loss is {loss} by step {self.step:,} of {self.steps:,}, at a learning rate of "
-                f"{self.schedules[0].get_last_lr()[0]:.2g}; lower `train.learning_rate`"
+                f"{self.schedules[0].get_last_lr()[0]:.2g}; lower `train.learning_rate` or `train.other_learning_rate`"
             )
 
     def _tally_of_all(self) -> Float[Tensor, "3"]:
@@ -268,7 +268,8 @@ class Training:
     def figures(self) -> str:
         loss, hits, strips = self.tally.tolist()
         strips = max(strips, 1)
-        return f"epoch {self.step // self.epoch_steps + 1}  loss {loss / strips:.3f}  accuracy {hits / strips:.1%}"
+        epoch = (max(self.step, 1) - 1) // self.epoch_steps + 1
+        return f"epoch {epoch}  loss {loss / strips:.3f}  accuracy {hits / strips:.1%}"
 
     def state_dict(self) -> dict[str, Any]:
         """Of all processes together: each of them must ask for it, and any of them can go on from it."""

@@ -1,14 +1,20 @@
 """A part of the data as it lies on disk: strips with their sums, and apart from them what else is known."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import pydantic
 from jaxtyping import Int16, Int64, UInt8
+from pydantic import Field
 
 from digitsum.errors import InputError
 from digitsum.files import read_array, read_json, write_json
 from digitsum.strips.glyphs import SIDE
+
+Positive = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -68,16 +74,16 @@ class Truth:
         return cls(*(read_array(folder / f"{name}.npy") for name in ("digits", "lefts", "tops")))
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True)
 class Description:
     """What holds for all parts of a data set; `mean` and `std` are of the training pixels, scaled to 0..1."""
 
     source: str
-    digits: int
-    height: int
-    width: int
-    mean: float
-    std: float
+    digits: Positive
+    height: Positive
+    width: Positive
+    mean: Annotated[float, Field(allow_inf_nan=False)]
+    std: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
     def mismatch(self, other: "Description") -> tuple[str, int, int] | None:
         """The first measure in which strips of the two differ, here and there; None if one model can read both."""
@@ -88,7 +94,7 @@ class Description:
         return None
 
     def write(self, path: Path) -> None:
-        write_json(path, self.__dict__)
+        write_json(path, dataclasses.asdict(self))
 
     @classmethod
     def read(cls, path: Path) -> "Description":
@@ -98,5 +104,5 @@ class Description:
         """
         try:
             return cls(**read_json(path))
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise InputError(f"{path}: not the description of a data set; run dvc repro preprocess") from error

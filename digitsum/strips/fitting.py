@@ -43,6 +43,14 @@ class Form:
 
     @classmethod
     def of(cls, data: Description, any_width: bool) -> "Form":
+        """
+        Raises:
+            InputError: if the model is of a source that this version does not have.
+        """
+        if data.source not in SOURCES:
+            raise InputError(
+                f"{data.source}: the source of what the model learnt from, which is not among {[*SOURCES]}"
+            )
         return cls(data.height, data.width, SOURCES[data.source].script, any_width)
 
 
