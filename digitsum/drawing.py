@@ -1,5 +1,6 @@
 """Pictures with what was read drawn in."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ GREEN, GREY, WHITE = (26, 127, 75), (70, 70, 70), (255, 255, 255)
 
 
 class Pictures:
-    """A folder of them, named after the files; where that would be the same name twice, with a number."""
+    """A folder of them, named after the files, and with a number where that name is taken."""
 
-    def __init__(self, folder: Path):
-        """
+    def __init__(self, folder: Path, files: Iterable[str] = ()):
+        """No picture takes the place of one of the `files`.
+
         Raises:
             InputError: if it cannot be made.
         """
@@ -28,7 +30,7 @@ class Pictures:
         except OSError as error:
             raise InputError(f"{folder}: cannot be made ({error.strerror}); name a folder for the pictures") from error
         self._folder = folder
-        self._names: set[str] = set()
+        self._names = {file.stem for file in map(Path, files) if file.parent.resolve() == folder.resolve()}
 
     def write(self, file: str, image: UInt8[np.ndarray, "h w"], answer: Answer) -> Path:
         stem = "standard-input" if file == "-" else Path(file).stem

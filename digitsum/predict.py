@@ -62,7 +62,7 @@ def answer_all(
     Returns:
         How many files or images were refused.
     """
-    write, pictures = ROWS[form](), None if draw is None else Pictures(draw)
+    write, pictures = ROWS[form](), None if draw is None else Pictures(draw, files)
     refusals: list[str] = []
 
     def refuse(reason: str) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from digitsum.analysis import predictions
 from digitsum.analysis.attribution import ADDS_UP, SURE, agreement, causes, changes, digit_confusion, doubted_labels
+from digitsum.analysis.report import example
 
 GIVEN, KNOWN = ("read_given_sum", "centres_given_sum"), ("digits", "digit_centres")
 PLACES = np.array([20, 50, 80, 110])
@@ -63,6 +64,8 @@ def test_digits_are_matched_by_place() -> None:
     assert causes(found, [0]) == ["1 missed and 7 seen where none is"]
     counts = digit_confusion(found)
     assert (counts[1, 10], counts[10, 7], counts[:10, :10].trace()) == (1, 1, 3)
+    shown = example(np.zeros((40, 168), np.uint8), table.iloc[0].to_dict())
+    assert [each["digit"] for each in shown["found"] if each["wrong"]] == ["7"], "the picture says the same"
 
 
 def test_agreement_with_the_truth() -> None:

@@ -37,21 +37,29 @@ def changes(table: pd.DataFrame, truth: tuple[str, str]) -> pd.DataFrame | None:
     rows = [np.stack([strips[in_order], digits[in_order], read[in_order]], axis=-1).reshape(-1, 3)]
     if centres is not None and read_centres is not None:
         for row in np.flatnonzero(~in_order):
-            pairs = _matched(digits[row], centres[row], read[row], read_centres[row])
+            pairs = _changes(digits[row], centres[row], read[row], read_centres[row])
             rows.append(np.array([(strips[row, 0], *pair) for pair in pairs]))
     found = pd.DataFrame(np.concatenate(rows), columns=["strip", "digit", "read"])
     return found.sort_values("strip", kind="stable", ignore_index=True)
 
 
-def _matched(
+def matched(centres: Integer[np.ndarray, " k"], read_centres: Integer[np.ndarray, " j"]) -> list[tuple[int, int]]:
+    """Which digit and which reading are of the same place: in their order if all are NEAR, else the nearest ones."""
+    away = np.abs(centres[:, None] - read_centres)
+    if len(centres) == len(read_centres) and (away.diagonal() <= NEAR).all():
+        return [(i, i) for i in range(len(centres))]
+    nearest = np.stack(linear_sum_assignment(away.clip(max=NEAR + 1)), axis=-1).tolist()
+    return [(i, j) for i, j in nearest if away[i, j] <= NEAR]
+
+
+def _changes(
     digits: Integer[np.ndarray, " k"],
     centres: Integer[np.ndarray, " k"],
     read: Integer[np.ndarray, " k"],
     read_centres: Integer[np.ndarray, " k"],
 ) -> Iterable[tuple[int, int]]:
     """Pairs of digits that are near each other, and with NONE those that are left."""
-    away = np.abs(centres[:, None] - read_centres)
-    near = [(i, j) for i, j in zip(*linear_sum_assignment(away.clip(max=NEAR + 1)), strict=True) if away[i, j] <= NEAR]
+    near = matched(centres, read_centres)
     yield from ((digits[i], read[j]) for i, j in near)
     yield from ((digits[i], NONE) for i in sorted(set(range(len(digits))) - {i for i, _ in near}))
     yield from ((NONE, read[j]) for j in sorted(set(range(len(read))) - {j for _, j in near}))

@@ -1,4 +1,7 @@
-"""How far a figure may be off because the test strips happen to be these; all intervals are of 95%."""
+"""How far a figure may be off because the test strips happen to be these; all intervals are of 95%.
+
+Strips are taken for independent. Composed ones share glyphs, so these are intervals of other strips of the same glyphs.
+"""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -25,7 +28,7 @@ def bootstrap(figures: Figures, count: int, biased: Collection[str] = (), seed: 
     """A row for each figure, with its value and the ends of its interval: Efron, Annals of Statistics 7 (1979).
 
     The ends are percentiles of resamples. A figure that noise moves upwards is `biased`: its resamples, which have the
-    noise twice, are turned round its value (the basic interval), and end at zero.
+    noise twice, are turned round its value (the basic interval). It ends at zero, and reaches the value at least.
     """
     rng = np.random.default_rng(seed)
     even = np.full(count, 1 / count)
@@ -38,5 +41,5 @@ def bootstrap(figures: Figures, count: int, biased: Collection[str] = (), seed: 
     table = pd.DataFrame({"value": value, "low": resampled.quantile(tail), "high": resampled.quantile(1 - tail)})
     for name in biased:
         low, high = 2 * value[name] - table.loc[name, "high"], 2 * value[name] - table.loc[name, "low"]
-        table.loc[name, ["low", "high"]] = max(low, 0), max(high, 0)
+        table.loc[name, ["low", "high"]] = max(min(low, value[name]), 0), max(high, value[name])
     return table.rename_axis("figure").reset_index()

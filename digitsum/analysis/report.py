@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Int, UInt8
 
 from digitsum.analysis import pages
+from digitsum.analysis.attribution import matched
 from digitsum.analysis.charts import draw_coverage, draw_errors, draw_reliability
 from digitsum.analysis.confusion import Confusion
 from digitsum.analysis.slices import AS_READ
@@ -38,10 +39,9 @@ def example(strip: UInt8[np.ndarray, "h w"], row: Mapping[str, Any]) -> dict[str
     columns = ("digits", "digit_centres") if known else ("read_given_sum", "centres_given_sum")
     digits, places, read, read_places = (row[name].split() for name in (*columns, "read", "centres"))
     truth = [{"digit": digit, "x": int(x)} for digit, x in zip(digits, places, strict=False)]
-    found = [
-        {"digit": digit, "x": int(x), "wrong": digit != wanted}
-        for digit, x, wanted in zip(read, read_places, digits, strict=False)
-    ]
+    found = [{"digit": digit, "x": int(x), "wrong": True} for digit, x in zip(read, read_places, strict=False)]
+    for i, j in matched(*(np.array([each["x"] for each in some], int) for some in (truth, found))):
+        found[j]["wrong"] = digits[i] != read[j]
     height, width = strip.shape
     return {**row, "picture": pages.png(strip), "height": height, "width": width, "found": found, "truth": truth}
 
