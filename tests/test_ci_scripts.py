@@ -137,6 +137,7 @@ def test_result_comes_back_onto_commits_that_do_not_matter_to_it(retrained: Path
     assert "bring-back: pushed to main\n" in said
     assert lock == "after\n"
     assert call("git", "show", "FETCH_HEAD:README.md") == "after\n"
+    assert bring_back(retrained) == ("bring-back: nothing changed\n", "after\n"), "it is on its branch as before"
 
 
 @pytest.mark.parametrize("with_params", [False, True])
@@ -151,7 +152,11 @@ def test_result_of_what_has_changed_since_does_not_come_back(retrained: Path, wi
     assert ("error: main has moved on, so the params" in said) == with_params
 
 
-def test_branch_that_refuses_is_an_error(retrained: Path) -> None:
+@pytest.mark.parametrize("moved", [False, True])
+def test_branch_that_refuses_is_an_error(retrained: Path, moved: bool) -> None:
+    if moved:
+        Path("README.md").write_text("after\n")
+        push_all()
     hook = retrained.parent / "origin.git" / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)

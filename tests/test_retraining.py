@@ -227,6 +227,7 @@ def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generato
     assert became(said)["ingest"] == "ran"
     assert "**New data**: 2 files (<code>data1.npy</code>, <code>lab1.npy</code>)" in said
     assert "Before retraining, the champion (version 1) had " in said
+    assert "On the same " in said, "the old strips have kept their parts"
     (row,) = (line.split(" | ") for line in said.splitlines() if line.startswith("| mean sum"))
     assert float(row[1]) + 1 < float(row[2].removesuffix(" |"))
     said = digitsum("retrain", CI="true")
