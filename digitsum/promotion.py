@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from digitsum.tracking.rows import Rows
 
 MODEL_FILE = "models/model.safetensors"
 COMPARED = ("sum", "predicted")  # columns of the predictions
-SPLIT, SPLITTING = ("seed", "val_fraction", "test_fraction"), "digitsum/strips/split.py"  # decide who is in training
+SPLIT, SPLITTING = ("seed", "test_fraction"), "digitsum/strips/split.py"  # decide what tests, and no model learns from
 TIMED = 30  # single strips, after some to warm up
 
 
@@ -184,11 +185,11 @@ def _predictions_on(
     champion: Candidate, challenger: Candidate, test: Strips, model: SumModel, batch_size: int
 ) -> pd.DataFrame:
     """The champion's on the challenger's test strips: those it had, or if those were of other strips, new ones."""
-    if champion.test_data == challenger.test_data:
-        try:
+    if champion.test_data != challenger.test_data:
+        _require_unseen(champion, challenger)
+    else:
+        with suppress(InputError):  # gone, or written by other code
             return champion.predictions(COMPARED)
-        except InputError:
-            pass  # gone, or written by other code
     try:
         other = champion.model()
     except InputError as error:
@@ -199,7 +200,6 @@ def _predictions_on(
             f"models:/{MODEL}@{CHAMPION}: takes strips with {name} {theirs}, the challenger {ours}, so that no "
             "data can judge both; --anew asks for the floors alone"
         )
-    _require_unseen(champion, challenger)
     return predict(other, test, batch_size)
 
 

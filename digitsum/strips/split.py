@@ -41,7 +41,7 @@ def split_by_pixels(
     """
     key = str(seed).encode()[: hashlib.blake2b.MAX_KEY_SIZE]
     hashes = [hashlib.blake2b(image.tobytes(), digest_size=8, key=key).digest() for image in images]
-    drawn = np.frombuffer(b"".join(hashes), np.uint64) / 2**64
+    drawn = np.frombuffer(b"".join(hashes), "<u8") / 2.0**64
     in_test, in_val = drawn < test_fraction, drawn < test_fraction + val_fraction
     return {
         "train": np.flatnonzero(~in_val),
