@@ -17,20 +17,22 @@ GREEN, GREY, WHITE = (26, 127, 75), (70, 70, 70), (255, 255, 255)
 
 
 class Pictures:
-    """A folder of them, named after the files, and with a number where that name is taken."""
+    """A folder of them, named after the files; where that would be the same name twice, with a number."""
 
     def __init__(self, folder: Path, files: Iterable[str] = ()):
-        """No picture takes the place of one of the `files`.
-
-        Raises:
-            InputError: if it cannot be made.
         """
+        Raises:
+            InputError: if it cannot be made, or has one of the `files` in it, which a picture might be written over.
+        """
+        for file in files:
+            if file != "-" and Path(file).resolve().parent == folder.resolve():
+                raise InputError(f"{folder}: has {file} in it, and pictures could be written over images; name another")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{folder}: cannot be made ({error.strerror}); name a folder for the pictures") from error
         self._folder = folder
-        self._names = {file.stem for file in map(Path, files) if file.parent.resolve() == folder.resolve()}
+        self._names: set[str] = set()
 
     def write(self, file: str, image: UInt8[np.ndarray, "h w"], answer: Answer) -> Path:
         stem = "standard-input" if file == "-" else Path(file).stem

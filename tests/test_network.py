@@ -1,6 +1,6 @@
 """The model file rebuilds the model by itself; a file that is something else is refused."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -181,10 +181,15 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path, model: SumModel) ->
     ("name", "value"), [("digits", 0), ("width", -1), ("std", 0.0), ("mean", "dark"), ("std", "NaN")]
 )
 def test_model_of_impossible_strips_is_refused(tmp_path: Path, model: SumModel, name: str, value: object) -> None:
-    object.__setattr__(model.data, name, value)
+    object.__setattr__(model.data, name, value)  # past its own check
     model.write(tmp_path / "model.safetensors")
     with pytest.raises(InputError, match=f"not a model of digitsum .*{name}"):
         SumModel.read(tmp_path / "model.safetensors")
+
+
+def test_description_with_more_than_is_known_here_is_refused(description: Description) -> None:
+    with pytest.raises(ValueError, match="polarity"):
+        Description(**asdict(description), polarity="dark")
 
 
 def test_full_disk_is_said_in_a_line(tmp_path: Path, model: SumModel) -> None:

@@ -74,7 +74,7 @@ class Truth:
         return cls(*(read_array(folder / f"{name}.npy") for name in ("digits", "lefts", "tops")))
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"))
 class Description:
     """What holds for all parts of a data set; `mean` and `std` are of the training pixels, scaled to 0..1."""
 

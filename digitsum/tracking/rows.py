@@ -114,22 +114,25 @@ class Rows:
                 for path, md5 in data.items()
             ],
         )
-        self._add_model(row, result, result.time)
+        self._add_model(row, result)
         ends = [run.info.end_time for run in runs.values() if run.data.tags.get(PARENT) == row and run.info.end_time]
         self._client.set_terminated(row, "FINISHED", max([result.time, *ends]))
 
-    def _add_model(self, row: str, result: Result, time: int) -> None:
-        """The logged model, if its file is to be had, and the metrics, of which a store takes each only once.
+    def _add_model(self, row: str, result: Result) -> None:
+        """The logged model, if its file is to be had, and the metrics, of which a store takes each of a time only once.
 
         A store refuses to be told twice of a model that a row has; it is told last, so that a row that has it is whole.
         """
         from mlflow.entities import LoggedModelOutput, Metric
 
         model = log_model(self._client, self.experiment, row, self._form, result) if self._form else None
+        run = self._client.get_run(row)
+        there = next((self._client.get_metric_history(row, name)[0] for name in run.data.metrics), None)
+        time = there.timestamp if there else result.time
         name, md5 = _judged_on(result)
         metrics = [Metric(key, float(value), time, 0, model, name, md5, row) for key, value in result.metrics.items()]
         self._client.log_batch(row, metrics=metrics)
-        if model is not None and model not in self.models_of(self._client.get_run(row)):
+        if model is not None and model not in self.models_of(run):
             self._client.log_outputs(row, [LoggedModelOutput(model, 0)])
 
     def _own(self, result: Result, row: str) -> dict[str, Any]:
@@ -194,8 +197,7 @@ class Rows:
                 if PARENT not in other.data.tags:
                     self._client.set_tag(other.info.run_id, PARENT, run.info.run_id)
         if self._form and not self.models_of(run):  # its file was not here before, as after a clone without dvc pull
-            when = next((self._client.get_metric_history(run.info.run_id, name)[0] for name in run.data.metrics), None)
-            self._add_model(run.info.run_id, result, when.timestamp if when else result.time)
+            self._add_model(run.info.run_id, result)
 
 
 def _context(result: Result, path: str) -> str:
