@@ -9,6 +9,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 import torch
+from mlflow.entities import LoggedModelOutput
 from servers import model_server
 
 from digitsum.__main__ import model_file, model_form
@@ -43,6 +44,7 @@ def champion(
     result = Result(lock, pipeline, {}, "commit", None, "1" * 40, False, "1" * 40, "", 0)
     logged = log_model(client, experiment, run, model_form(), result)
     assert logged is not None
+    client.log_outputs(run, [LoggedModelOutput(logged, 0)])
     registry = Registry(client)
     registry.crown(registry.register(logged, run), None)
     return model
