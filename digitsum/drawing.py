@@ -19,7 +19,7 @@ GREEN, GREY, WHITE = (26, 127, 75), (70, 70, 70), (255, 255, 255)
 class Pictures:
     """A folder of them, named after the files; where that would be the same name twice, with a number."""
 
-    def __init__(self, folder: Path, files: Iterable[str] = ()):
+    def __init__(self, folder: Path, files: Iterable[str]):
         """
         Raises:
             InputError: if it cannot be made, or has one of the `files` in it, which a picture might be written over.
