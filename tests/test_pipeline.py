@@ -19,6 +19,21 @@ def test_bad_input_ends_in_one_line(repository: Path) -> None:
     assert said.count("\n") == 1
 
 
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize("name", ["initial/a.safetensors", "initial/b.pth", "external/data0.npy"])
+def test_files_from_outside_can_be_under_dvc(name: str) -> None:
+    """In a folder that git ignores, DVC would not see their pointers, and checkout would not bring them."""
+    file = Path("data") / name
+    file.write_text("some")
+    assert call("git", "status", "--porcelain") == "", "git is not to hold it"
+    call("dvc", "add", "-q", str(file))
+    call("git", "add", "data")
+    call("git", "commit", "-qm", "pointer")
+    file.unlink()
+    call("dvc", "checkout", "-q", "--allow-missing")  # of what no stage has made
+    assert file.read_text() == "some"
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_terminated_training_keeps_its_state_alone(repository: Path, processes: int) -> None:
     run("ingest", "preprocess")
