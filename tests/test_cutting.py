@@ -87,7 +87,7 @@ def test_composed_strips_are_those_that_pasting_gives(digits: int, width: int, l
     """A glyph with a single pixel shows where it was put, so each strip can be pasted again."""
     dot = np.zeros((1, 28, 28), np.uint8)
     dot[0, 27, 0] = 5
-    bank = Cuttings(torch.from_numpy(dot), torch.tensor([7]), torch.ones(1))
+    bank = Cuttings.weighted(dot, np.array([7]), np.ones(1))
     strips, sums = bank.compose(50, digits, 31, width, 14, STILL, torch.Generator().manual_seed(0))
     assert sums.tolist() == [7 * digits] * 50
     seen = []
@@ -106,9 +106,7 @@ def test_composed_strips_are_those_that_pasting_gives(digits: int, width: int, l
 
 
 def test_composing_stays_on_the_strip_and_below_256(glyphs: Glyphs) -> None:
-    bank = Cuttings(
-        torch.from_numpy(glyphs.images), torch.from_numpy(glyphs.digits).long(), torch.ones(len(glyphs.digits))
-    )
+    bank = Cuttings.weighted(glyphs.images, glyphs.digits, np.ones(len(glyphs.digits)))
     augment = AugmentParams(rotate=10.0, shear=0.15, scale=0.1, shift=2.0, elastic=1.0)
     strips, sums = bank.compose(64, 4, 40, 168, 14, augment, torch.Generator().manual_seed(0))
     assert strips.shape == (64, 40, 168)
@@ -120,13 +118,26 @@ def test_composing_stays_on_the_strip_and_below_256(glyphs: Glyphs) -> None:
 def test_glyphs_have_the_weight_of_their_strip_and_are_drawn_by_it(glyphs: Glyphs) -> None:
     strips, _, centres = made(glyphs, (29, 42), 3)
     strips = cut(strips.images, np.repeat([[1], [2], [3]], 4, axis=1), centres, np.array([0.0, 1.0, 3.0]))
-    assert {(digit, weight) for digit, weight in zip(strips.digits.tolist(), strips.weights.tolist(), strict=True)} == {
-        (1, 0.0),
-        (2, 1.0),
-        (3, 3.0),
-    }
+    shares = np.diff(strips.cumulative.numpy(), prepend=0)
+    weights = np.array([0.0, 1.0, 3.0])[strips.digits.numpy() - 1]
+    assert set(strips.digits.tolist()) == {1, 2, 3}
+    np.testing.assert_allclose(shares, weights / weights.sum(), atol=1e-6)
     _, sums = strips.compose(2000, 4, 40, 168, 14, STILL, torch.Generator().manual_seed(0))
     number = strips.digits.bincount(minlength=4)
     threes = 3 * number[3] / (number[2] + 3 * number[3])
     assert sums.min() >= 8
     assert sums.float().mean() / 4 == pytest.approx(2 + threes.item(), abs=0.05)
+
+
+@pytest.mark.parametrize("count", [1, 50, 80_000])
+def test_glyphs_are_drawn_as_torch_draws_by_weights(count: int, rng: np.random.Generator) -> None:
+    """Each shows by its digit which it is."""
+    weights = rng.random(count).astype(np.float32)
+    bank = Cuttings.weighted(np.zeros((count, 28, 28), np.uint8), np.arange(count), weights)
+    generators = [torch.Generator().manual_seed(5) for _ in range(2)]
+    for generator in generators:  # what is drawn before
+        torch.randint(7, (20, 1), generator=generator)
+        torch.randint(13, (20, 1), generator=generator)
+    _, found = bank.compose(20, 1, 40, 34, 14, STILL, torch.Generator().manual_seed(5))
+    wanted = torch.multinomial(torch.from_numpy(weights), 20, replacement=True, generator=generators[0])
+    assert found.tolist() == wanted.tolist()

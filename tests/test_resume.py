@@ -48,7 +48,7 @@ def start(
     )
     recipe = recipe.model_copy(update={"batch_size": 4, "epochs": 3, "dropout": 0.2, "recompose": recompose})
     glyphs = sklearn_digits()
-    bank = Cuttings(torch.from_numpy(glyphs.images[:50]), torch.from_numpy(glyphs.digits[:50]).long(), torch.ones(50))
+    bank = Cuttings.weighted(glyphs.images[:50], glyphs.digits[:50], np.ones(50))
     monkeypatch.setattr(Training, "_cut", lambda _: bank)  # a model this young reads nothing
 
     def make() -> Training:
@@ -100,8 +100,7 @@ def test_goes_on_bit_by_bit(start: Callable[[], Training], strips: Strips, tmp_p
     assert advance(second, strips, 12) == never_killed
 
 
-PARTS = ["model", "average", "optimizer 0", "optimizer 1", "schedule 0", "schedule 1"]
-PARTS += ["order", "chance", "step", "shuffled", "tally", "cuttings", "curve"]
+PARTS = ["model", "average", "optimizers", "order", "chance", "step", "shuffled", "tally", "cuttings", "curve"]
 
 
 def test_parts_are_all_there_are(start: Callable[[], Training]) -> None:

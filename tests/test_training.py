@@ -89,6 +89,21 @@ def test_batch_larger_than_the_data_is_refused(
         trained(strips, tiny_model_params, recipe.model_copy(update={"batch_size": 17}), description)
 
 
+def test_batch_larger_than_memory_is_refused(
+    strips: Strips,
+    tiny_model_params: ModelParams,
+    recipe: TrainParams,
+    description: Description,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def learn(_: Training) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(Training, "learn", learn)
+    with pytest.raises(InputError, match=r"`train\.batch_size` is 16, which is too much for the memory of cpu; lower"):
+        trained(strips, tiny_model_params, recipe, description)
+
+
 def test_loss_that_is_not_finite_stops_training(
     strips: Strips, tiny_model_params: ModelParams, recipe: TrainParams, description: Description
 ) -> None:
@@ -183,8 +198,7 @@ def test_glyphs_are_cut_from_strips_that_can_be_read_given_their_sums_and_weigh_
 
     def cut(images: np.ndarray, *parts: np.ndarray) -> Cuttings:
         seen.extend([images, parts[-1]])
-        empty = torch.empty(0)
-        return Cuttings(empty.new_empty(0, 28, 28, dtype=torch.uint8), empty.long(), empty)
+        return Cuttings.weighted(np.empty((0, 28, 28), np.uint8), np.empty(0, np.int64), np.empty(0))
 
     monkeypatch.setattr(SumModel, "predict", predict)
     monkeypatch.setattr(training, "cut", cut)
@@ -213,10 +227,8 @@ def test_a_batch_keeps_an_original_strip(
     recipe = recipe.model_copy(update={"batch_size": 16, "recompose": recompose})
     training = Training(SumModel(tiny_model_params, description), strips, recipe, Workers())
     glyphs = sklearn_digits()
-    training.cuttings = Cuttings(
-        torch.from_numpy(glyphs.images), torch.from_numpy(glyphs.digits).long(), torch.ones(1797)
-    )
-    *_, dense = training._batch()
+    training.cuttings = Cuttings.weighted(glyphs.images, glyphs.digits, np.ones(1797))
+    *_, dense = training._batch(torch.arange(16), training.cuttings)
     assert dense == made
     training.learn()
     training.require_finite()

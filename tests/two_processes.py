@@ -45,7 +45,7 @@ def begun(seed: int, team: Workers) -> Training:
 with workers(torch.device("cpu")) as team:
     training = begun(1, team)
     glyphs = sklearn_digits()
-    training.cuttings = Cuttings(torch.from_numpy(glyphs.images), torch.from_numpy(glyphs.digits), torch.ones(1797))
+    training.cuttings = Cuttings.weighted(glyphs.images, glyphs.digits, np.ones(1797))
     losses = []
     while training.step < 20:
         if training.step == 11 and team.count > 1:

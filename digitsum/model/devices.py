@@ -23,6 +23,7 @@ def prepare(name: Literal["auto", "cpu", "cuda", "mps"], threads: int, key: str)
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs a twentieth of the time
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # it rounds to ten bits what heads compute in float32
     torch.set_num_threads(threads)
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":

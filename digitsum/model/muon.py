@@ -13,10 +13,11 @@ QUINTIC = (3.4445, -4.7750, 2.0315)
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum whose every step is made orthogonal, so that all directions of a filter bank learn alike.
 
-    Each weight is taken as a matrix of outputs by all else. Weight decay is decoupled, as in AdamW.
+    Each weight is taken as a matrix of outputs by all else. Weight decay is decoupled, as in AdamW. The rate is a
+    tensor, so that steps that are recorded as a CUDA graph read what it is at the time.
     """
 
-    def __init__(self, weights: Iterable[nn.Parameter], lr: float, momentum: float = 0.9, weight_decay: float = 0.0):
+    def __init__(self, weights: Iterable[nn.Parameter], lr: Tensor, momentum: float = 0.9, weight_decay: float = 0.0):
         super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -32,7 +33,7 @@ class Muon(torch.optim.Optimizer):
                 outputs, inputs = direction.shape
                 step = group["lr"] * max(1.0, outputs / inputs) ** 0.5
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.sub_(orthogonal(direction).view_as(weight), alpha=step)
+                weight.addcmul_(orthogonal(direction).view_as(weight), step, value=-1)
 
 
 def orthogonal(matrix: Float[Tensor, "m n"], rounds: int = 4) -> Float[Tensor, "m n"]:

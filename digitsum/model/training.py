@@ -6,22 +6,20 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
 
 from digitsum.errors import InputError
 from digitsum.model.heads import Columns
 from digitsum.model.network import SumModel
-from digitsum.model.optimizing import one_cycle, optimizers, warmed_up_average
+from digitsum.model.optimizing import Average, one_cycle, optimizers, set_rates
 from digitsum.model.parallel import Workers
 from digitsum.model.params import TrainParams
+from digitsum.model.recorded import Recorded
 from digitsum.model.resume import Keeper, stopping
 from digitsum.model.temperature import best_temperature
 from digitsum.progress import Progress
@@ -66,7 +64,7 @@ def fit(
     a `keeper`, training that was cut off goes on where it was, and `report` hears of the epochs before again.
 
     Raises:
-        InputError: if a batch is larger than the data, or the loss is no longer finite.
+        InputError: if a batch is larger than the data or than memory, or the loss is no longer finite.
         SystemExit: at SIGTERM or SIGINT, once the state is kept.
     """
     workers = workers or Workers()
@@ -82,7 +80,13 @@ def fit(
     total, done = training.steps * recipe.batch_size, training.step * recipe.batch_size
     with stopping() as stop, Progress("train", total, "strips", done) as progress:
         while training.step < training.steps:
-            training.learn()
+            try:
+                training.learn()
+            except torch.OutOfMemoryError as error:
+                raise InputError(
+                    f"params.yaml: `train.batch_size` is {recipe.batch_size}, which is too much for the memory of "
+                    f"{training.device}; lower it, or `model.small_channels`"
+                ) from error
             progress.advance(recipe.batch_size, training.figures)
             if training.at_epoch_end:
                 row, rate = training.end_epoch(val)
@@ -125,35 +129,58 @@ class Training:
         self.epoch_steps = len(data) // recipe.batch_size
         self.steps = recipe.epochs * self.epoch_steps
         self.step = 0
-        average = warmed_up_average(recipe.average_decay, lambda: self.step)
-        self.average = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+        self.average = Average(model, recipe.average_decay)
         self.learner = workers.wrap(model)
         self.optimizers = optimizers(model, recipe)
-        rate = partial(one_cycle, steps=self.steps, warmup=recipe.warmup, last=recipe.last_rate)
-        self.schedules = [LambdaLR(optimizer, rate) for optimizer in self.optimizers]
         self.order = torch.Generator().manual_seed(recipe.seed)
         self.chance = torch.Generator(self.device).manual_seed(recipe.seed)
         self.cuttings: Cuttings | None = None
         self.dense_digits = recipe.recompose.digits(data.images.shape[2], least=model.data.digits)
         self.curve: list[tuple[Epoch, float]] = []
+        self.tally = torch.zeros(3, device=self.device)  # losses, hits, strips of this epoch in this process
+        recorded = self.device.type == "cuda" and workers.count == 1
+        self.update = Recorded(self._update, self.chance) if recorded else self._update
         self._begin_epoch()
 
     def _begin_epoch(self) -> None:
         self.shuffled = torch.randperm(len(self.data), generator=self.order).to(self.device)
-        self.tally = torch.zeros(3, device=self.device)  # losses, hits, strips of this epoch in this process
+        self.tally.zero_()
         self._timer, self._timed = time.monotonic(), 0
 
     @property
     def averaged(self) -> SumModel:
-        return cast(SumModel, self.average.module)
+        return self.average.model
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Learning rates of the next step, of the backbone's convolutions and of all else."""
+        recipe = self.recipe
+        share = one_cycle(self.step, self.steps, recipe.warmup, recipe.last_rate)
+        return recipe.learning_rate * share, recipe.other_learning_rate * share
 
     @property
     def at_epoch_end(self) -> bool:
         return self.step % self.epoch_steps == 0
 
     def learn(self) -> None:
-        """One step on one batch, or on this process's share of it."""
-        *batch, recomposed = self._batch()
+        """One step on the next batch in this epoch's order, or on this process's share of it.
+
+        On a GPU nothing here waits for it.
+        """
+        size, recompose = self.recipe.batch_size, self.recipe.recompose
+        if recompose.share and self.step in {math.ceil(share * self.steps) for share in recompose.cut_at}:
+            self.cuttings = self._cut() or self.cuttings
+        start = self.step % self.epoch_steps * size
+        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
+            set_rates(optimizer, rate)
+        self.update(self.shuffled[start : start + size], self.cuttings)
+        self.average.update(self.model, self.step)
+        self.step += 1
+        self._timed += 1
+
+    def _update(self, rows: Int64[Tensor, " b"], cuttings: Cuttings | None) -> None:
+        """Of the weights, from these training strips, and of the tally."""
+        *batch, recomposed = self._batch(rows, cuttings)
         strips, sums = map(self.workers.share, batch)
         dense = int(self.workers.share(torch.arange(self.recipe.batch_size) < recomposed).sum())
         self.model.train()
@@ -163,36 +190,30 @@ class Training:
         # gradients are averaged over the processes, whose shares may differ by a strip
         (loss * self.workers.count / self.recipe.batch_size).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
-        for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
+        for optimizer in self.optimizers:
             optimizer.step()
-            schedule.step()
-        self.average.update_parameters(self.model)
         hits = (log_probability.detach().argmax(1) == sums).sum()
         # where gradients are not finite, weights are no longer, whatever the loss was before
         finite = torch.where(norm.isfinite(), loss.detach(), math.nan)
         self.tally += torch.stack([finite, hits, hits.new_full((), len(sums))])
-        self.step += 1
-        self._timed += 1
 
-    def _batch(self) -> tuple[Float[Tensor, "b h w"], Int64[Tensor, " b"], int]:
-        """The next strips in this epoch's order, the first of them recomposed once glyphs were cut; and how many are.
+    def _batch(
+        self, rows: Int64[Tensor, " b"], cuttings: Cuttings | None
+    ) -> tuple[Float[Tensor, "b h w"], Int64[Tensor, " b"], int]:
+        """These strips, warped, and their sums, the first replaced by recomposed ones; and how many are.
 
         Recomposed strips hold more digits than others: of two as large, the one with more has more to teach.
         """
-        size, recompose = self.recipe.batch_size, self.recipe.recompose
-        if recompose.share and self.step in {math.ceil(share * self.steps) for share in recompose.cut_at}:
-            self.cuttings = self._cut() or self.cuttings
-        start = self.step % self.epoch_steps * size
-        batch = self.shuffled[start : start + size]
-        made = min(round(recompose.share * size), size - 1) if self.cuttings else 0
-        strips = random_warp(self.images[batch[made:]], self.chance, **self.recipe.augment.model_dump())
-        if self.cuttings is None or made == 0:
-            return strips, self.sums[batch], 0
+        size, recompose = len(rows), self.recipe.recompose
+        made = min(round(recompose.share * size), size - 1) if cuttings else 0
+        strips = random_warp(self.images[rows[made:]], self.chance, **self.recipe.augment.model_dump())
+        if cuttings is None or made == 0:
+            return strips, self.sums[rows], 0
         height, width = self.images.shape[1:]
-        others, their_sums = self.cuttings.compose(
+        others, their_sums = cuttings.compose(
             made, self.dense_digits, height, width, recompose.nearest, recompose.augment, self.chance
         )
-        return torch.cat([others, strips]), torch.cat([their_sums, self.sums[batch[made:]]]), made
+        return torch.cat([others, strips]), torch.cat([their_sums, self.sums[rows[made:]]]), made
 
     def _dropout_mask(self) -> Float[Tensor, "b c i j"] | None:
         """Of this process's share: zero for features that are dropped, above one for the rest, one on average."""
@@ -239,7 +260,7 @@ class Training:
         val_loss, val_hits = self.workers.total(torch.tensor(judged)).tolist()
         row = Epoch(
             epoch=self.step // self.epoch_steps,
-            learning_rate=float(self.schedules[0].get_last_lr()[0]),
+            learning_rate=self.rates[0],
             train_loss=train_loss / count,
             train_accuracy=train_hits / count,
             val_loss=val_loss / len(val),
@@ -259,7 +280,7 @@ class Training:
         if not math.isfinite(loss):
             raise InputError(
                 f"training: the loss is {loss} by step {self.step:,} of {self.steps:,}, at a learning rate of "
-                f"{self.schedules[0].get_last_lr()[0]:.2g}; lower `train.learning_rate` or `train.other_learning_rate`"
+                f"{self.rates[0]:.2g}; lower `train.learning_rate` or `train.other_learning_rate`"
             )
 
     def _tally_of_all(self) -> Float[Tensor, "3"]:
@@ -273,7 +294,10 @@ class Training:
 
     def state_dict(self) -> dict[str, Any]:
         """Of all processes together: each of them must ask for it, and any of them can go on from it."""
-        return {name: value.state_dict() for name, value in self._stateful().items()} | {
+        return {
+            "model": self.model.state_dict(),
+            "average": self.averaged.state_dict(),
+            "optimizers": [optimizer.state_dict()["state"] for optimizer in self.optimizers],
             "order": self.order.get_state(),
             "chance": self.chance.get_state(),
             "step": self.step,
@@ -284,20 +308,16 @@ class Training:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        for name, value in self._stateful().items():
-            value.load_state_dict(state[name])
+        self.model.load_state_dict(state["model"])
+        self.averaged.load_state_dict(state["average"])
+        for optimizer, its_state in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": its_state})
         self.order.set_state(state["order"])
         self.chance.set_state(state["chance"])
         self.step, self.shuffled = state["step"], state["shuffled"].to(self.device)
-        self.tally = state["tally"].to(self.device) * self.workers.first  # that of all counts once
+        self.tally.copy_(state["tally"] * self.workers.first)  # that of all counts once
         self.cuttings = None if state["cuttings"] is None else Cuttings(**state["cuttings"]).to(self.device)
         self.curve = [(Epoch(**row), rate) for row, rate in state["curve"]]
-
-    def _stateful(self) -> dict[str, Any]:
-        named: dict[str, Any] = {"model": self.model, "average": self.average}
-        for name, parts in (("optimizer", self.optimizers), ("schedule", self.schedules)):
-            named |= {f"{name} {number}": part for number, part in enumerate(parts)}
-        return named
 
 
 def judge(model: SumModel, strips: Strips) -> tuple[float, float]:

@@ -45,5 +45,5 @@ def random_warp(
         size = [2, 1 + round(height / ELASTIC_NODES), 1 + round(width / ELASTIC_NODES)]
         nodes = elastic * (2 * torch.rand(count, *size, generator=generator, device=strips.device) - 1)
         field = functional.interpolate(nodes, (height, width), mode="bicubic", align_corners=True)
-        grid = grid + field.permute(0, 2, 3, 1) * grid.new_tensor([2 / width, 2 / height])
+        grid = grid + torch.stack([field[:, 0] * (2 / width), field[:, 1] * (2 / height)], dim=-1)
     return functional.grid_sample(strips.unsqueeze(1).float(), grid, align_corners=False).squeeze(1)

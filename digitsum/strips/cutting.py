@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int64, Integer, UInt8
+from jaxtyping import Float, Float64, Int, Int64, Integer, UInt8
 from torch import Tensor
 
 from digitsum.strips.augment import random_warp
@@ -20,11 +20,20 @@ SMALLEST = 8  # pixels of height; less is a speck of a neighbour
 
 @dataclass(frozen=True)
 class Cuttings:
-    """Glyphs, their digits, and how often each is drawn."""
+    """Glyphs, their digits, and the chance that one is drawn that comes no later than it, which is 1 for the last."""
 
     glyphs: UInt8[Tensor, "m 28 28"]
     digits: Int64[Tensor, " m"]
-    weights: Float[Tensor, " m"]  # in proportion to the chance of being drawn
+    cumulative: Float64[Tensor, " m"]
+
+    @classmethod
+    def weighted(
+        cls, glyphs: UInt8[np.ndarray, "m 28 28"], digits: Integer[np.ndarray, " m"], weights: Float[np.ndarray, " m"]
+    ) -> "Cuttings":
+        """Glyphs that are drawn in proportion to their `weights`."""
+        cumulative = weights.astype(np.float32).cumsum()
+        shares = (cumulative / cumulative[-1:]).astype(np.float64)
+        return cls(*map(torch.from_numpy, (glyphs, digits.astype(np.int64), shares)))
 
     def to(self, device: torch.device) -> "Cuttings":
         return Cuttings(*(getattr(self, field.name).to(device) for field in fields(self)))
@@ -54,8 +63,9 @@ class Cuttings:
         room = width - side - nearest * (digits - 1)
         lefts = draw(room + 1, count, digits).sort(1).values + nearest * torch.arange(digits, device=device)
         tops = draw(height - side + 1, count, digits)
-        chosen = torch.multinomial(self.weights, count * digits, replacement=True, generator=generator)
-        chosen = chosen.view(count, digits)
+        # as torch.multinomial does, which is not repeatable on a GPU
+        chance = torch.rand(count, digits, generator=generator, device=device, dtype=torch.float64)
+        chosen = torch.searchsorted(self.cumulative, chance)
         glyphs = random_warp(self.glyphs[chosen.view(-1)], generator, **augment.model_dump())
         pixel = torch.arange(side, device=device)
         strip = torch.arange(count, device=device)[:, None, None, None]
@@ -92,7 +102,7 @@ def cut(
                 found.append(int(own[claims[0]]))
                 likely.append(float(weight))
     images = np.stack(glyphs) if glyphs else np.empty((0, SIDE, SIDE), np.uint8)
-    return Cuttings(torch.from_numpy(images), torch.tensor(found, dtype=torch.long), torch.tensor(likely))
+    return Cuttings.weighted(images, np.array(found, np.int64), np.array(likely))
 
 
 def _owners(
