@@ -179,7 +179,7 @@ class Training:
         self._timed += 1
 
     def _update(self, rows: Int64[Tensor, " b"], cuttings: Cuttings | None) -> None:
-        """Of the weights, from these training strips, and of the tally."""
+        """Moves the weights by what these training strips say, and adds to the tally."""
         *batch, recomposed = self._batch(rows, cuttings)
         strips, sums = map(self.workers.share, batch)
         dense = int(self.workers.share(torch.arange(self.recipe.batch_size) < recomposed).sum())
@@ -252,8 +252,8 @@ class Training:
 
     def end_epoch(self, val: Strips) -> tuple[Epoch, float]:
         """The epoch's row of the learning curve, and the strips trained on per second; then a new order."""
+        self.require_finite()  # which waits for the device, so that the time is that of the steps
         rate = self._timed * self.recipe.batch_size / (time.monotonic() - self._timer)
-        self.require_finite()
         train_loss, train_hits, count = self._tally_of_all().tolist()
         part = slice(self.workers.rank, None, self.workers.count)
         judged = judge(self.averaged, Strips(val.images[part], val.sums[part]))
