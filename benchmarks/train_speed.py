@@ -29,7 +29,7 @@ from digitsum.strips.dataset import Description
 from digitsum.strips.glyphs import sklearn_digits
 from digitsum.strips.params import PreprocessParams, StripParams
 
-SIDE = {"cpu": 2048, "cuda": 8192}  # of the product's matrices; a card is not filled by fewer
+SIDE = {"cpu": 2048, "mps": 2048, "cuda": 8192}  # of the product's matrices; a card is not filled by fewer
 ROUNDS = 5
 
 
@@ -71,6 +71,7 @@ def main() -> None:
 
         def alone(features: torch.Tensor, whole: Training) -> None:
             sums = whole.sums[: words.batch]
+            whole.model.head.zero_grad()  # so that a recording has gradients of its own
             torch.nn.functional.nll_loss(whole.model.head(features.detach().requires_grad_()), sums).backward()
 
         run = Recorded(alone, whole.chance) if device.type == "cuda" else alone

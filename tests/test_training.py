@@ -96,11 +96,11 @@ def test_batch_larger_than_memory_is_refused(
     description: Description,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def learn(_: Training) -> None:
+    def update(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
-    monkeypatch.setattr(Training, "learn", learn)
-    with pytest.raises(InputError, match=r"`train\.batch_size` is 16, which is too much for the memory of cpu; lower"):
+    monkeypatch.setattr(Training, "_update", update)
+    with pytest.raises(InputError, match=r"`train\.batch_size` is 16, too much for the memory of cpu; lower"):
         trained(strips, tiny_model_params, recipe, description)
 
 

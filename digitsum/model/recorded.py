@@ -3,6 +3,7 @@
 A step of a small net is more than a thousand short kernels, and launching them one by one takes longer than they run.
 """
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,7 @@ class Recorded:
             self.given = given.clone()
             self.graph = torch.cuda.CUDAGraph()
             self.graph.register_generator_state(self.generator)
+            gc.collect()  # an older graph that is freed while one is recorded would break it
             with torch.cuda.graph(self.graph, stream=self.stream):
                 self.function(self.given, constant)
         self.given.copy_(given)

@@ -80,13 +80,7 @@ def fit(
     total, done = training.steps * recipe.batch_size, training.step * recipe.batch_size
     with stopping() as stop, Progress("train", total, "strips", done) as progress:
         while training.step < training.steps:
-            try:
-                training.learn()
-            except torch.OutOfMemoryError as error:
-                raise InputError(
-                    f"params.yaml: `train.batch_size` is {recipe.batch_size}, which is too much for the memory of "
-                    f"{training.device}; lower it, or `model.small_channels`"
-                ) from error
+            training.learn()
             progress.advance(recipe.batch_size, training.figures)
             if training.at_epoch_end:
                 row, rate = training.end_epoch(val)
@@ -166,6 +160,9 @@ class Training:
         """One step on the next batch in this epoch's order, or on this process's share of it.
 
         On a GPU nothing here waits for it.
+
+        Raises:
+            InputError: if the batch is larger than the memory of the device.
         """
         size, recompose = self.recipe.batch_size, self.recipe.recompose
         if recompose.share and self.step in {math.ceil(share * self.steps) for share in recompose.cut_at}:
@@ -173,7 +170,12 @@ class Training:
         start = self.step % self.epoch_steps * size
         for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
             set_rates(optimizer, rate)
-        self.update(self.shuffled[start : start + size], self.cuttings)
+        try:
+            self.update(self.shuffled[start : start + size], self.cuttings)
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"params.yaml: `train.batch_size` is {size}, too much for the memory of {self.device}; lower it"
+            ) from error
         self.average.update(self.model, self.step)
         self.step += 1
         self._timed += 1
@@ -308,6 +310,7 @@ class Training:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Before the first step: those that are recorded go on with the tensors that they were recorded with."""
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["average"])
         for optimizer, its_state in zip(self.optimizers, state["optimizers"], strict=True):

@@ -3,11 +3,11 @@
 The digits and places are those that a model read, so this is self-training; only what it reads well should come here.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int, Int64, Integer, UInt8
+from jaxtyping import Float, Int, Int64, Integer, UInt8
 from torch import Tensor
 
 from digitsum.strips.augment import random_warp
@@ -24,7 +24,7 @@ class Cuttings:
 
     glyphs: UInt8[Tensor, "m 28 28"]
     digits: Int64[Tensor, " m"]
-    cumulative: Float64[Tensor, " m"]
+    cumulative: Float[Tensor, " m"]
 
     @classmethod
     def weighted(
@@ -36,7 +36,8 @@ class Cuttings:
         return cls(*map(torch.from_numpy, (glyphs, digits.astype(np.int64), shares)))
 
     def to(self, device: torch.device) -> "Cuttings":
-        return Cuttings(*(getattr(self, field.name).to(device) for field in fields(self)))
+        precision = torch.float32 if device.type == "mps" else torch.float64  # Apple's have no more
+        return Cuttings(self.glyphs.to(device), self.digits.to(device), self.cumulative.to(precision).to(device))
 
     def compose(
         self,
@@ -64,7 +65,7 @@ class Cuttings:
         lefts = draw(room + 1, count, digits).sort(1).values + nearest * torch.arange(digits, device=device)
         tops = draw(height - side + 1, count, digits)
         # as torch.multinomial does, which is not repeatable on a GPU
-        chance = torch.rand(count, digits, generator=generator, device=device, dtype=torch.float64)
+        chance = torch.rand(count, digits, generator=generator, device=device, dtype=self.cumulative.dtype)
         chosen = torch.searchsorted(self.cumulative, chance)
         glyphs = random_warp(self.glyphs[chosen.view(-1)], generator, **augment.model_dump())
         pixel = torch.arange(side, device=device)
