@@ -12,8 +12,11 @@ import yaml
 from shell import call
 
 from digitsum.model.params import ModelParams, TrainParams
+from digitsum.model.training import Training
 from digitsum.params import Params, read_params
-from digitsum.strips.dataset import Description
+from digitsum.strips.compose import Layout, compose
+from digitsum.strips.dataset import Description, Strips
+from digitsum.strips.glyphs import sklearn_digits
 
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)
@@ -96,6 +99,22 @@ def change(project: Path, section: str, **values: object) -> None:
     params = yaml.safe_load((project / "params.yaml").read_text())
     params[section].update(values)
     (project / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def composed(count: int) -> Strips:
+    """Strips as the default composes them, the same every time."""
+    layout = Layout(4, 40, 168, first_left=(0, 14), next_left=(14, 42), top=(0, 12))
+    return compose(sklearn_digits(), layout, count, np.random.default_rng(0))[0]
+
+
+def advance(training: Training, strips: Strips, until: int) -> bytes:
+    """The averaged weights and the curve as they are after so many steps."""
+    while training.step < until:
+        training.learn()
+        if training.at_epoch_end:
+            training.end_epoch(strips)
+    tensors = (tensor.cpu().numpy().tobytes() for tensor in training.averaged.state_dict().values())
+    return b"".join(tensors) + repr([row for row, _ in training.curve]).encode()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from conftest import advance, composed
 
 from digitsum.model import network
 from digitsum.model.devices import prepare
@@ -16,7 +17,6 @@ from digitsum.model.parallel import Workers
 from digitsum.model.params import ModelParams, RecomposeParams, TrainParams
 from digitsum.model.recorded import WARM_UP
 from digitsum.model.training import Training
-from digitsum.strips.compose import Layout, compose
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
 from digitsum.strips.glyphs import sklearn_digits
@@ -34,8 +34,7 @@ def gpu() -> Iterator[torch.device]:
 
 @pytest.fixture(scope="module")
 def strips() -> Strips:
-    layout = Layout(4, 40, 168, first_left=(0, 14), next_left=(14, 42), top=(0, 12))
-    return compose(sklearn_digits(), layout, 64, np.random.default_rng(0))[0]
+    return composed(64)
 
 
 @pytest.fixture
@@ -63,15 +62,6 @@ def start(
         return Training(model, strips, recipe.model_copy(update=changed), Workers())
 
     return make
-
-
-def advance(training: Training, strips: Strips, until: int) -> bytes:
-    while training.step < until:
-        training.learn()
-        if training.at_epoch_end:
-            training.end_epoch(strips)
-    tensors = (tensor.cpu().numpy().tobytes() for tensor in training.averaged.state_dict().values())
-    return b"".join(tensors) + repr([row for row, _ in training.curve]).encode()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import files_no_larger_than
+from conftest import advance, composed, files_no_larger_than
 
 from digitsum.model import training as module
 from digitsum.model.network import SumModel
@@ -18,7 +18,6 @@ from digitsum.model.parallel import Workers
 from digitsum.model.params import ModelParams, RecomposeParams, TrainParams
 from digitsum.model.resume import Keeper, stopping
 from digitsum.model.training import Epoch, Training, fit
-from digitsum.strips.compose import Layout, compose
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
 from digitsum.strips.glyphs import sklearn_digits
@@ -30,8 +29,7 @@ class Killed(BaseException):
 
 @pytest.fixture(scope="module")
 def strips() -> Strips:
-    layout = Layout(4, 40, 168, first_left=(0, 14), next_left=(14, 42), top=(0, 12))
-    return compose(sklearn_digits(), layout, 16, np.random.default_rng(0))[0]
+    return composed(16)
 
 
 @pytest.fixture
@@ -56,16 +54,6 @@ def start(
         return Training(SumModel(tiny_model_params, description), strips, recipe, Workers())
 
     return make
-
-
-def advance(training: Training, strips: Strips, until: int) -> bytes:
-    """The averaged weights and the curve as they are after so many steps."""
-    while training.step < until:
-        training.learn()
-        if training.at_epoch_end:
-            training.end_epoch(strips)
-    tensors = (tensor.numpy().tobytes() for tensor in training.averaged.state_dict().values())
-    return b"".join(tensors) + repr([row for row, _ in training.curve]).encode()
 
 
 def keep(training: Training, folder: Path) -> Keeper:

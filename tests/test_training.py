@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import composed
 
 from digitsum.errors import InputError
 from digitsum.model import network, training
@@ -13,7 +14,6 @@ from digitsum.model.optimizing import one_cycle
 from digitsum.model.parallel import Workers
 from digitsum.model.params import ModelParams, RecomposeParams, TrainParams
 from digitsum.model.training import Epoch, Training, fit
-from digitsum.strips.compose import Layout, compose
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
 from digitsum.strips.glyphs import sklearn_digits
@@ -29,8 +29,7 @@ GOLDEN = [
 
 @pytest.fixture(scope="module")
 def strips() -> Strips:
-    layout = Layout(4, 40, 168, first_left=(0, 14), next_left=(14, 42), top=(0, 12))
-    return compose(sklearn_digits(), layout, 16, np.random.default_rng(0))[0]
+    return composed(16)
 
 
 def trained(
