@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from digitsum.analysis.metrics import wilson
-from digitsum.model.network import SumModel
-from digitsum.params import read_params
+from digitsum.model.architecture import SumModel
+from digitsum.params.loader import read_params
+from digitsum.params.preprocess import PreprocessParams
+from digitsum.params.strip import StripParams
 from digitsum.strips import raw
 from digitsum.strips.compose import Layout
 from digitsum.strips.glyphs import SIDE, Glyphs
-from digitsum.strips.params import PreprocessParams, StripParams
 from digitsum.strips.split import Part
 from stages.preprocess import RAW, compose_parts
 from stages.train import MODEL

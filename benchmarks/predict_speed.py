@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from digitsum.model.architecture import SumModel
 from digitsum.model.devices import describe, prepare
-from digitsum.model.network import SumModel
-from digitsum.model.reader import Reader
-from digitsum.predict import answer_all
-from digitsum.strips.fitting import to_strip
-from digitsum.strips.images import decode
+from digitsum.reading.fitting import to_strip
+from digitsum.reading.images import decode
+from digitsum.reading.predict import answer_all
+from digitsum.reading.reader import Reader
 from stages.evaluate import MODEL, PROCESSED
 
 ROUNDS, SINGLES = 5, 200

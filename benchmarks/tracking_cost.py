@@ -15,9 +15,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from digitsum.tracking.results import in_commit
-from digitsum.tracking.rows import Rows
-from digitsum.tracking.store import connect, experiment_id
+from digitsum.tracking.results.result import in_commit
+from digitsum.tracking.rows.rows import Rows
+from digitsum.tracking.rows.store import connect, experiment_id
 
 
 def pipeline(clone: Path, tracking: str) -> float:

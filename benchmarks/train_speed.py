@@ -16,18 +16,20 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from digitsum.model.architecture import SumModel
+from digitsum.model.cuda_graph import Recorded
 from digitsum.model.devices import describe, has_fast_bfloat16, prepare
 from digitsum.model.heads import HEADS
-from digitsum.model.network import SumModel
-from digitsum.model.parallel import Workers
-from digitsum.model.params import ModelParams, TrainParams
-from digitsum.model.recorded import Recorded
+from digitsum.model.processes import Workers
 from digitsum.model.training import Training
-from digitsum.params import read_params
+from digitsum.params.loader import read_params
+from digitsum.params.model import ModelParams
+from digitsum.params.preprocess import PreprocessParams
+from digitsum.params.strip import StripParams
+from digitsum.params.train import TrainParams
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description
 from digitsum.strips.glyphs import sklearn_digits
-from digitsum.strips.params import PreprocessParams, StripParams
 
 SIDE = {"cpu": 2048, "mps": 2048, "cuda": 8192}  # of the product's matrices; a card is not filled by fewer
 ROUNDS = 5

@@ -1,4 +1,4 @@
-"""Writes that are whole or absent, and reads that are checked."""
+"""Writes that are whole or absent."""
 
 import hashlib
 import json
@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from digitsum.errors import InputError
 
@@ -69,55 +67,6 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """
-    Raises:
-        InputError: if the file is missing or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; the stage before this one writes it (dvc repro)") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as JSON ({error})") from error
-
-
-def read_array(path: Path) -> np.ndarray:
-    """A .npy file, memory-mapped and never unpickled.
-
-    Raises:
-        InputError: if the file is missing, empty, truncated, holds Python objects, or is no .npy file.
-    """
-    try:
-        if path.stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty; a .npy array is expected")
-        return np.lib.format.open_memmap(path, mode="r")
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; a .npy array is expected") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, EOFError, SyntaxError, MemoryError, OverflowError, TypeError) as error:
-        if "Python objects" in str(error):
-            raise InputError(
-                f"{path}: holds Python objects, which are never unpickled; a plain numeric array is expected"
-            ) from error
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: truncated, or not a .npy file ({reason[:120]})") from error
-
-
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def repository_root() -> Path:
-    """DVC runs experiments in copies that it deletes; DVC_ROOT names the real repository even there."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
-
-
-def code_digest() -> str:
-    """Of all of this project's code that stages share."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

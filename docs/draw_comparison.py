@@ -5,9 +5,9 @@ from pathlib import Path
 from browser import page
 from servers import mlflow_server
 
-from digitsum.tracking.rows import Rows
-from digitsum.tracking.store import opened, tracking_uri
-from digitsum.ui import comparison
+from digitsum.tracking.rows.rows import Rows
+from digitsum.tracking.rows.store import opened, tracking_uri
+from digitsum.tracking.ui import comparison
 
 
 def main() -> None:

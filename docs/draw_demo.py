@@ -7,8 +7,8 @@ import uvicorn
 from browser import page
 from servers import free_port
 
-from digitsum.demo import application
-from digitsum.model.network import SumModel
+from digitsum.model.architecture import SumModel
+from digitsum.reading.demo import application
 
 
 def main() -> None:

@@ -1,29 +1,30 @@
 """Analyses which sums are taken for which, in tables, pictures and one page."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from digitsum import stage
 from digitsum.analysis import pages, predictions
 from digitsum.analysis.charts import draw_errors, draw_matrix, draw_strips
 from digitsum.analysis.confusion import analyse
-from digitsum.analysis.params import ConfusionParams
 from digitsum.analysis.report import Evaluation, render_report
 from digitsum.errors import InputError
-from digitsum.files import read_json, sha256, whole_folder, write_json, write_text
-from digitsum.params import read_params
+from digitsum.files import sha256, whole_folder, write_json, write_text
+from digitsum.formats import read_json
+from digitsum.params.confusion import ConfusionParams
+from digitsum.params.loader import read_params
+from digitsum.places import (
+    CONFUSION,
+    CONFUSION_METRICS,
+    EVALUATION,
+    METRICS,
+    MODEL,
+    PREDICTIONS,
+    PROCESSED,
+    REPORT,
+    TEST,
+)
 from digitsum.strips.dataset import Description, Strips
-from digitsum.tracking.tracker import tracked
-
-PROCESSED = Path("data/processed")
-MODEL = Path("models/model.safetensors")
-PREDICTIONS = Path("reports/predictions.csv")
-METRICS = Path("reports/metrics.json")
-EVALUATION = Path("reports/evaluation")
-CONFUSION = Path("reports/confusion")
-FIGURES = Path("reports/confusion.json")
-REPORT = Path("reports/report.html")
+from digitsum.tracking.recording.tracker import tracked
 
 
 def main() -> None:
@@ -52,7 +53,7 @@ def main() -> None:
             ]
             pages.write_png(draw_strips(test.images[worst["strip"].to_numpy()], captions), folder / "worst.png")
         write_text(REPORT, page)
-        write_json(FIGURES, {name: round(value, 6) for name, value in confusion.figures.items()})
+        write_json(CONFUSION_METRICS, {name: round(value, 6) for name, value in confusion.figures.items()})
         print(f"confusion: {len(confusion.wrong):,} mistakes analysed; see {REPORT}")
 
         tracker.metrics(confusion.figures)
@@ -66,7 +67,7 @@ def require_fit() -> None:
         InputError: if the predictions are not what evaluate wrote of this model and these strips.
     """
     origin = read_json(EVALUATION / "origin.json")
-    for path in (PROCESSED / "test" / "strips.npy", PROCESSED / "test" / "sums.npy", MODEL, PREDICTIONS):
+    for path in (*TEST, MODEL, PREDICTIONS):
         if not path.is_file() or sha256(path) != origin.get(str(path)):
             fault = "changed since it was written" if path == PREDICTIONS else f"not made of this {path}"
             raise InputError(f"{PREDICTIONS}: {fault}, or missing; run dvc repro evaluate")

@@ -9,23 +9,17 @@ from digitsum import stage
 from digitsum.analysis import predictions
 from digitsum.analysis.calibration import reliability, risk_by_coverage
 from digitsum.analysis.metrics import against_truth, by_slice, headline, scores, summarise
-from digitsum.analysis.params import EvaluateParams
 from digitsum.analysis.slices import TOUCHING, slices
 from digitsum.errors import InputError
 from digitsum.files import sha256, whole_folder, write_json
+from digitsum.model.architecture import Prediction, SumModel
 from digitsum.model.devices import describe, prepare
-from digitsum.model.network import Prediction, SumModel
 from digitsum.model.temperature import temper
-from digitsum.params import read_params
+from digitsum.params.evaluate import EvaluateParams
+from digitsum.params.loader import read_params
+from digitsum.places import EVALUATION, METRICS, MODEL, PREDICTIONS, PROCESSED, TEST
 from digitsum.strips.dataset import Description, Strips, Truth
-from digitsum.tracking.tracker import tracked
-
-PROCESSED = Path("data/processed")
-TEST = (PROCESSED / "test" / "strips.npy", PROCESSED / "test" / "sums.npy")
-MODEL = Path("models/model.safetensors")
-METRICS = Path("reports/metrics.json")
-PREDICTIONS = Path("reports/predictions.csv")
-EVALUATION = Path("reports/evaluation")
+from digitsum.tracking.recording.tracker import tracked
 
 
 def main() -> None:

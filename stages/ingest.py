@@ -1,17 +1,16 @@
 """Reads or downloads the source, checks everything, and records where it came from."""
 
-from pathlib import Path
-
 from digitsum import stage
 from digitsum.files import whole_folder
-from digitsum.params import read_params
+from digitsum.params.ingest import IngestParams
+from digitsum.params.loader import read_params
+from digitsum.params.preprocess import PreprocessParams
+from digitsum.params.strip import StripParams
+from digitsum.places import RAW
 from digitsum.strips import raw
 from digitsum.strips.compose import Layout
-from digitsum.strips.params import IngestParams, PreprocessParams, StripParams
 from digitsum.strips.sources import SOURCES
-from digitsum.tracking.tracker import tracked
-
-RAW = Path("data/raw")
+from digitsum.tracking.recording.tracker import tracked
 
 
 def main() -> None:

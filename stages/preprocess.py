@@ -1,25 +1,21 @@
 """Splits without leakage, composes strips where glyphs arrived, and reports on the quality of the data."""
 
-from pathlib import Path
-
 import numpy as np
 
 from digitsum import stage
 from digitsum.analysis.quality import write_report
 from digitsum.errors import InputError
 from digitsum.files import whole_folder
-from digitsum.params import read_params
+from digitsum.params.loader import read_params
+from digitsum.params.preprocess import PreprocessParams
+from digitsum.params.strip import StripParams
+from digitsum.places import DATA_REPORT, PROCESSED, RAW
 from digitsum.strips import raw
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description, Strips, Truth
 from digitsum.strips.glyphs import Glyphs
-from digitsum.strips.params import PreprocessParams, StripParams
 from digitsum.strips.split import PARTS, Part, split, split_by_pixels
-from digitsum.tracking.tracker import tracked
-
-RAW = Path("data/raw")
-PROCESSED = Path("data/processed")
-REPORT = Path("reports/data")
+from digitsum.tracking.recording.tracker import tracked
 
 
 def main() -> None:
@@ -51,13 +47,13 @@ def main() -> None:
                 parts[part].write(folder / part)
                 if part in truths:
                     truths[part].write(folder / part / "truth")
-        with whole_folder(REPORT) as folder:
+        with whole_folder(DATA_REPORT) as folder:
             quality = write_report(folder, description, parts, truths)
         sizes = ", ".join(f"{len(parts[part]):,} {part}" for part in PARTS)
-        print(f"preprocess: {sizes} strips; see {REPORT / 'quality.html'}")
+        print(f"preprocess: {sizes} strips; see {DATA_REPORT / 'quality.html'}")
 
         tracker.metrics(quality)
-        tracker.file(REPORT)
+        tracker.file(DATA_REPORT)
 
 
 def compose_parts(

@@ -7,21 +7,21 @@ from pathlib import Path
 import torch
 
 from digitsum import stage
-from digitsum.files import code_digest, repository_root, sha256, whole_file
+from digitsum.dependencies import digest_of
+from digitsum.files import sha256, whole_file
+from digitsum.model.architecture import SumModel
 from digitsum.model.devices import describe, prepare
-from digitsum.model.network import SumModel
-from digitsum.model.parallel import launch, workers
-from digitsum.model.params import ModelParams, TrainParams
+from digitsum.model.processes import launch, workers
 from digitsum.model.resume import Keeper
 from digitsum.model.training import Epoch, fit
-from digitsum.params import read_params
+from digitsum.params.loader import read_params
+from digitsum.params.model import ModelParams
+from digitsum.params.train import TrainParams
+from digitsum.places import LEARNING_CURVE, MODEL, PROCESSED, STATE, repository_root
 from digitsum.strips.dataset import Description, Strips
-from digitsum.tracking.tracker import tracked
+from digitsum.tracking.recording.tracker import tracked
 
-PROCESSED = Path("data/processed")
-MODEL = Path("models/model.safetensors")
-CURVE = Path("models/learning_curve.csv")
-UNFINISHED = Path(".digitsum/unfinished")  # beside the outs, which DVC deletes before the stage runs
+UNFINISHED = STATE / "unfinished"  # not an out, since DVC deletes outs before the stage runs
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
         sources += [Path(file) for file in (architecture.weights_file, architecture.init_from) if file]
         data = {str(path): sha256(path) for path in sources}
         settings = {"model": architecture.model_dump(), "train": recipe.model_dump(), "data": asdict(description)}
-        code = [code_digest(), sha256(Path(__file__))]
+        code = digest_of("train")
         keeper = Keeper(repository_root() / UNFINISHED, {"files": data, "code": code, **settings, **machine})
         curve: list[Epoch] = []
 
@@ -61,11 +61,11 @@ def main() -> None:
         if team.first:
             averaged.trained_on = {"source": description.source, "files": data, "recipe": recipe.model_dump()}
             averaged.write(MODEL)
-            write_curve(CURVE, curve)
+            write_curve(LEARNING_CURVE, curve)
 
         tracker.metrics({"parameters": size})
         tracker.file(MODEL)
-        tracker.file(CURVE)
+        tracker.file(LEARNING_CURVE)
         if team.first:
             keeper.forget()
 

@@ -11,9 +11,10 @@ import torch
 import yaml
 from shell import call
 
-from digitsum.model.params import ModelParams, TrainParams
 from digitsum.model.training import Training
-from digitsum.params import Params, read_params
+from digitsum.params.loader import Params, read_params
+from digitsum.params.model import ModelParams
+from digitsum.params.train import TrainParams
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description, Strips
 from digitsum.strips.glyphs import sklearn_digits

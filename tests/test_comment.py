@@ -11,7 +11,7 @@ from markupsafe import Markup
 from digitsum.analysis.comparison import Comparison
 from digitsum.retraining.comment import LONGEST, MARK, Story, render
 from digitsum.retraining.drift import Drift, Look
-from digitsum.retraining.pipeline import Outcome
+from digitsum.retraining.dvc_runs import Outcome
 
 HOSTILE = (
     "x`|\n\n# @everyone <img src=x onerror=alert(1)> [a](http://e.example) **b** $c$ </code> &lt; \\| ~~d~~ ![](x)"

@@ -9,9 +9,9 @@ from conftest import change
 from shell import call
 from test_tracking import ON, digitsum, made, rows, store, sync, template  # noqa: F401 (fixtures)
 
-from digitsum.compare import compare_with
 from digitsum.errors import InputError
-from digitsum.tracking.others import Other
+from digitsum.judging.compare import compare_with
+from digitsum.tracking.find import Other
 
 
 def cached(path: str) -> Path:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from digitsum.params.augment import AugmentParams
 from digitsum.strips.compose import Layout, compose, paste
 from digitsum.strips.cutting import Cuttings, cut
 from digitsum.strips.dataset import Strips, Truth
 from digitsum.strips.glyphs import SIDE, Glyphs, sklearn_digits
 from digitsum.strips.ink import offset
-from digitsum.strips.params import AugmentParams
 
 STILL = AugmentParams(rotate=0.0, shear=0.0, scale=0.0, shift=0.0, elastic=0.0)
 

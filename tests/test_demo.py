@@ -15,10 +15,10 @@ from browser import page
 from PIL import Image
 from servers import free_port
 
-from digitsum.demo import MOST_BYTES, application, serve
 from digitsum.errors import InputError
-from digitsum.model.network import SumModel
-from digitsum.model.params import ModelParams
+from digitsum.model.architecture import SumModel
+from digitsum.params.model import ModelParams
+from digitsum.reading.demo import MOST_BYTES, application, serve
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description
 from digitsum.strips.glyphs import sklearn_digits

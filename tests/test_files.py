@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from digitsum.errors import InputError
-from digitsum.files import read_json, whole_file, whole_folder, write_json
+from digitsum.files import whole_file, whole_folder, write_json
+from digitsum.formats import read_json
 
 
 class FaultError(Exception):

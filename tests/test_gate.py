@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
-from digitsum.analysis.gate import in_tails, judge
-from digitsum.analysis.params import GateParams
 from digitsum.analysis.predictions import NUMBERS
 from digitsum.analysis.slices import AS_READ, slices
 from digitsum.errors import InputError
+from digitsum.judging.gate import in_tails, judge
+from digitsum.params.gate import GateParams
 
 GATE = GateParams(
     min_strips=100,

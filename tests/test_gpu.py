@@ -10,13 +10,14 @@ import pytest
 import torch
 from conftest import advance, composed
 
-from digitsum.model import network
+from digitsum.model import architecture as network
+from digitsum.model.architecture import SumModel
+from digitsum.model.cuda_graph import WARM_UP
 from digitsum.model.devices import prepare
-from digitsum.model.network import SumModel
-from digitsum.model.parallel import Workers
-from digitsum.model.params import ModelParams, RecomposeParams, TrainParams
-from digitsum.model.recorded import WARM_UP
+from digitsum.model.processes import Workers
 from digitsum.model.training import Training
+from digitsum.params.model import ModelParams
+from digitsum.params.train import RecomposeParams, TrainParams
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
 from digitsum.strips.glyphs import sklearn_digits

@@ -13,12 +13,12 @@ from PIL import Image
 from scipy.ndimage import minimum_filter
 
 from digitsum.errors import InputError
-from digitsum.strips import fitting, images
+from digitsum.reading import fitting, images
+from digitsum.reading.fitting import Form, to_strip
+from digitsum.reading.images import decode, read_images
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description
-from digitsum.strips.fitting import Form, to_strip
 from digitsum.strips.glyphs import sklearn_digits
-from digitsum.strips.images import decode, read_images
 from digitsum.strips.ink import pieces
 from digitsum.strips.sources import SOURCES
 

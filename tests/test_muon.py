@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from digitsum.model.muon import Muon, orthogonal
-from digitsum.model.optimizing import set_rates
+from digitsum.model.optimizers import set_rates
 
 
 @pytest.mark.parametrize("shape", [(16, 25), (64, 64), (64, 32), (8, 200)])

@@ -10,9 +10,9 @@ import torch
 from conftest import files_no_larger_than
 
 from digitsum.errors import InputError
-from digitsum.model.network import SumModel
-from digitsum.model.params import ModelParams
+from digitsum.model.architecture import SumModel
 from digitsum.model.temperature import best_temperature, temper
+from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
 
 

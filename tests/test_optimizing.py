@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from digitsum.model.network import SumModel
-from digitsum.model.optimizing import Average, optimizers, set_rates
-from digitsum.model.params import ModelParams, TrainParams
+from digitsum.model.architecture import SumModel
+from digitsum.model.optimizers import Average, optimizers, set_rates
+from digitsum.params.model import ModelParams
+from digitsum.params.train import TrainParams
 from digitsum.strips.dataset import Description
 
 

@@ -16,14 +16,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shell import call
 
-from digitsum.params import load_yaml
-from digitsum.tracking import checksums, patches, sender
-from digitsum.tracking.models import ModelForm
-from digitsum.tracking.outbox import Parcel, Process, parcels
-from digitsum.tracking.results import Result, essence
-from digitsum.tracking.rows import Rows
-from digitsum.tracking.store import connect, experiment_id
-from digitsum.tracking.tracker import OutboxTracker
+from digitsum.formats import load_yaml
+from digitsum.tracking.recording import sender
+from digitsum.tracking.recording.outbox import Parcel, Process, parcels
+from digitsum.tracking.recording.tracker import OutboxTracker
+from digitsum.tracking.results import checksums, patches
+from digitsum.tracking.results.result import Result, essence
+from digitsum.tracking.rows.models import ModelForm
+from digitsum.tracking.rows.rows import Rows
+from digitsum.tracking.rows.store import connect, experiment_id
 
 
 class CutError(Exception):

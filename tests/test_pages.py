@@ -15,9 +15,9 @@ from digitsum.analysis.confusion import analyse
 from digitsum.analysis.report import Evaluation, render_report
 from digitsum.analysis.slices import TOUCHING, slices
 from digitsum.files import write_text
-from digitsum.tracking.rows import Rows
-from digitsum.tracking.store import connect, experiment_id
-from digitsum.ui import COMPARED, comparison
+from digitsum.tracking.rows.rows import Rows
+from digitsum.tracking.rows.store import connect, experiment_id
+from digitsum.tracking.ui import COMPARED, comparison
 
 
 def test_comparison_shows_the_newest_results_and_what_differs(tmp_path: Path) -> None:

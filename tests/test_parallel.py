@@ -12,7 +12,7 @@ import torch
 from conftest import change
 from shell import call
 
-from digitsum.model.parallel import Workers
+from digitsum.model.processes import Workers
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 

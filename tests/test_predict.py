@@ -15,16 +15,17 @@ from PIL import Image
 
 from digitsum.__main__ import main
 from digitsum.errors import InputError
-from digitsum.model.network import SumModel
-from digitsum.model.params import ModelParams
-from digitsum.model.reader import Answer, Reader
-from digitsum.params import Params
-from digitsum.predict import predict
+from digitsum.model.architecture import SumModel
+from digitsum.params.loader import Params
+from digitsum.params.model import ModelParams
+from digitsum.params.preprocess import PreprocessParams
+from digitsum.params.strip import StripParams
+from digitsum.reading.fitting import to_strip
+from digitsum.reading.predict import predict
+from digitsum.reading.reader import Answer, Reader
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description
-from digitsum.strips.fitting import to_strip
 from digitsum.strips.glyphs import sklearn_digits
-from digitsum.strips.params import PreprocessParams, StripParams
 
 COUNT = 12
 

@@ -13,11 +13,12 @@ import torch
 from conftest import advance, composed, files_no_larger_than
 
 from digitsum.model import training as module
-from digitsum.model.network import SumModel
-from digitsum.model.parallel import Workers
-from digitsum.model.params import ModelParams, RecomposeParams, TrainParams
+from digitsum.model.architecture import SumModel
+from digitsum.model.processes import Workers
 from digitsum.model.resume import Keeper, stopping
 from digitsum.model.training import Epoch, Training, fit
+from digitsum.params.model import ModelParams
+from digitsum.params.train import RecomposeParams, TrainParams
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
 from digitsum.strips.glyphs import sklearn_digits

@@ -17,7 +17,8 @@ from shell import call, start
 from test_tracking import ON, digitsum
 
 from digitsum.errors import InputError
-from digitsum.retraining import overrides, pipeline
+from digitsum.retraining import dvc_runs as pipeline
+from digitsum.retraining import overrides
 
 ONE_DIGIT = {  # learned within seconds
     "strip": {"digits": 1, "width": 56},

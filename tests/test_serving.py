@@ -12,16 +12,16 @@ import torch
 from mlflow.entities import LoggedModelOutput
 from servers import model_server
 
-from digitsum.__main__ import model_file, model_form
+from digitsum.commands._models import model_file, model_form
 from digitsum.errors import InputError
-from digitsum.model.network import SumModel
-from digitsum.model.params import ModelParams
+from digitsum.model.architecture import SumModel
+from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
-from digitsum.tracking.checksums import checksum
-from digitsum.tracking.models import log_model
-from digitsum.tracking.registry import Registry
-from digitsum.tracking.results import Result
-from digitsum.tracking.store import connect, experiment_id
+from digitsum.tracking.results.checksums import checksum
+from digitsum.tracking.results.result import Result
+from digitsum.tracking.rows.models import log_model
+from digitsum.tracking.rows.registry import Registry
+from digitsum.tracking.rows.store import connect, experiment_id
 
 FILE = "models/model.safetensors"
 

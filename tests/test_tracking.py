@@ -26,9 +26,9 @@ from shell import call, start, wait_for
 from test_stages import digests, run
 
 from digitsum.__main__ import main
-from digitsum.model.network import SumModel
+from digitsum.model.architecture import SumModel
 from digitsum.tracking.reproduce import compare
-from digitsum.tracking.results import remember, remembered
+from digitsum.tracking.results.result import remember, remembered
 
 ON = {"DIGITSUM_TRACKING": "on"}
 

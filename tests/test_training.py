@@ -8,16 +8,18 @@ import torch
 from conftest import composed
 
 from digitsum.errors import InputError
-from digitsum.model import network, training
-from digitsum.model.network import Prediction, SumModel
-from digitsum.model.optimizing import one_cycle
-from digitsum.model.parallel import Workers
-from digitsum.model.params import ModelParams, RecomposeParams, TrainParams
+from digitsum.model import architecture as network
+from digitsum.model import training
+from digitsum.model.architecture import Prediction, SumModel
+from digitsum.model.optimizers import one_cycle
+from digitsum.model.processes import Workers
 from digitsum.model.training import Epoch, Training, fit
+from digitsum.params.augment import AugmentParams
+from digitsum.params.model import ModelParams
+from digitsum.params.train import RecomposeParams, TrainParams
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
 from digitsum.strips.glyphs import sklearn_digits
-from digitsum.strips.params import AugmentParams
 
 AUGMENT = AugmentParams(rotate=5.0, shear=0.1, scale=0.1, shift=2.0, elastic=0.0)
 # loss of each of 20 steps on the same 16 strips; on other processors the last digits differ

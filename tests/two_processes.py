@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from digitsum.model.network import SumModel
-from digitsum.model.parallel import Workers, workers
-from digitsum.model.params import ModelParams, TrainParams
+from digitsum.model.architecture import SumModel
+from digitsum.model.processes import Workers, workers
 from digitsum.model.training import Training
-from digitsum.params import read_params
+from digitsum.params.loader import read_params
+from digitsum.params.model import ModelParams
+from digitsum.params.train import TrainParams
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from digitsum.errors import InputError
-from digitsum.model.params import ModelParams
+from digitsum.params.model import ModelParams
 
 
 class Backbone(nn.Sequential):

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor, nn
 
 from digitsum.errors import InputError
-from digitsum.model.paths import likeliest_of_sum
 from digitsum.model.polynomials import log_count_of_columns, log_sum_of_columns, log_sum_of_set, log_sum_of_slots
+from digitsum.model.viterbi import likeliest_of_sum
 
 
 @dataclass(frozen=True)

@@ -14,23 +14,29 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from digitsum.errors import InputError
+from digitsum.model.architecture import SumModel
+from digitsum.model.cuda_graph import Recorded
 from digitsum.model.heads import Columns
-from digitsum.model.network import SumModel
-from digitsum.model.optimizing import Average, one_cycle, optimizers, set_rates
-from digitsum.model.parallel import Workers
-from digitsum.model.params import TrainParams
-from digitsum.model.recorded import Recorded
+from digitsum.model.optimizers import Average, one_cycle, optimizers, set_rates
+from digitsum.model.processes import Workers
 from digitsum.model.resume import Keeper, stopping
 from digitsum.model.temperature import best_temperature
+from digitsum.params.train import TrainParams
 from digitsum.progress import Progress
 from digitsum.strips.augment import random_warp
 from digitsum.strips.cutting import Cuttings, cut
 from digitsum.strips.dataset import Strips
+from digitsum.strips.glyphs import SIDE
 from digitsum.strips.ink import offset
 
 # of the sums, unaided: a model that gets fewer right tells no digits apart, whatever its readings add up to
 READS = 0.5
 HARDEST = 2.0  # nats of a strip's loss; beyond, it counts no more, since its label may be wrong
+
+
+def recomposed_digits(width: int, spacing: int, least: int) -> int:
+    """How many digits a recomposed strip of `width` pixels holds, at `spacing` pixels of width to each."""
+    return max(least, 1 + (width - SIDE) // spacing)
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ class Training:
         self.order = torch.Generator().manual_seed(recipe.seed)
         self.chance = torch.Generator(self.device).manual_seed(recipe.seed)
         self.cuttings: Cuttings | None = None
-        self.dense_digits = recipe.recompose.digits(data.images.shape[2], least=model.data.digits)
+        self.dense_digits = recomposed_digits(data.images.shape[2], recipe.recompose.spacing, least=model.data.digits)
         self.curve: list[tuple[Epoch, float]] = []
         self.tally = torch.zeros(3, device=self.device)  # losses, hits, strips of this epoch in this process
         recorded = self.device.type == "cuda" and workers.count == 1

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from digitsum.analysis.comparison import Comparison
 from digitsum.retraining.drift import Drift
-from digitsum.retraining.pipeline import Outcome
+from digitsum.retraining.dvc_runs import Outcome
 
 MARK = "<!-- digitsum: retraining -->"  # by which the comment is found again
 LONGEST = 65_536  # characters that GitHub takes

@@ -7,8 +7,9 @@ import numpy as np
 from scipy.stats import chi2_contingency
 
 from digitsum.analysis.intervals import wilson
-from digitsum.files import read_array, read_json, sha256
-from digitsum.model.network import SumModel
+from digitsum.files import sha256
+from digitsum.formats import read_array, read_json
+from digitsum.model.architecture import SumModel
 from digitsum.strips import sources
 from digitsum.strips.dataset import Strips
 

@@ -9,7 +9,8 @@ import yaml
 from digitsum.editing import edited
 from digitsum.errors import InputError
 from digitsum.files import whole_file, write_text
-from digitsum.params import load_yaml, read_params
+from digitsum.formats import load_yaml
+from digitsum.params.loader import read_params
 
 KEY = r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+"
 PLAIN = r"[\w.,:/+\[\]-]+"  # of a value; nothing that a shell would act upon

@@ -11,30 +11,33 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import pandas as pd
 from markupsafe import Markup
 
-from digitsum.analysis.params import EvaluateParams, GateParams
 from digitsum.errors import InputError
 from digitsum.files import write_text
+from digitsum.formats import load_yaml
+from digitsum.judging.promotion import Candidate, promote
+from digitsum.model.architecture import SumModel
 from digitsum.model.devices import prepare
-from digitsum.model.network import SumModel
-from digitsum.params import Params, load_yaml, read_params
-from digitsum.promotion import Candidate, promote
-from digitsum.retraining import base, drift, overrides, pipeline
+from digitsum.params.evaluate import EvaluateParams
+from digitsum.params.gate import GateParams
+from digitsum.params.ingest import IngestParams
+from digitsum.params.loader import Params, read_params
+from digitsum.params.strip import StripParams
+from digitsum.places import EVALUATION, EXTERNAL, MODEL, PARAMS, PROCESSED, RAW, STATE
+from digitsum.retraining import baseline as base
+from digitsum.retraining import drift, overrides
+from digitsum.retraining import dvc_runs as pipeline
 from digitsum.retraining.comment import Story, escaped, render
 from digitsum.strips.dataset import Strips
-from digitsum.strips.params import IngestParams, StripParams
-from digitsum.strips.sources import EXTERNAL
 from digitsum.tracking import sync as tracking
-from digitsum.tracking.models import ModelForm
-from digitsum.tracking.patches import PARAMS
-from digitsum.tracking.registry import CHAMPION, Registry
-from digitsum.tracking.results import Result, in_workspace
-from digitsum.tracking.rows import Rows
-from digitsum.tracking.store import SWITCH, embedded_store, opened, switched_off, tracking_uri
+from digitsum.tracking.results.result import Result, in_workspace
+from digitsum.tracking.rows.models import ModelForm
+from digitsum.tracking.rows.registry import CHAMPION, Registry
+from digitsum.tracking.rows.rows import Rows
+from digitsum.tracking.rows.store import SWITCH, embedded_store, opened, switched_off, tracking_uri
 
-MODEL = Path("models/model.safetensors")
-FIGURES = Path("reports/evaluation/figures.csv")
-COMMENT = Path(".digitsum/comment.md")
-RAW, TRAIN = Path("data/raw"), Path("data/processed/train")
+FIGURES = EVALUATION / "figures.csv"
+COMMENT = STATE / "comment.md"
+TRAIN = PROCESSED / "train"
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from digitsum.errors import InputError
+from digitsum.params.preprocess import PreprocessParams
+from digitsum.params.strip import StripParams
 from digitsum.strips.dataset import Strips, Truth
 from digitsum.strips.glyphs import SIDE, Glyphs
-from digitsum.strips.params import PreprocessParams, StripParams
 
 CHUNK = 2000  # strips composed at once: bounds the memory
 

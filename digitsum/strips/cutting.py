@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float, Int, Int64, Integer, UInt8
 from torch import Tensor
 
+from digitsum.params.augment import AugmentParams
 from digitsum.strips.augment import random_warp
 from digitsum.strips.glyphs import SIDE
 from digitsum.strips.ink import pieces
-from digitsum.strips.params import AugmentParams
 
 SMALLEST = 8  # pixels of height; less is a speck of a neighbour
 

@@ -11,7 +11,8 @@ from jaxtyping import Int16, Int64, UInt8
 from pydantic import Field
 
 from digitsum.errors import InputError
-from digitsum.files import read_array, read_json, write_json
+from digitsum.files import write_json
+from digitsum.formats import read_array, read_json
 from digitsum.strips.glyphs import SIDE
 
 Positive = Annotated[int, Field(ge=1)]

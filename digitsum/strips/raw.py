@@ -7,7 +7,8 @@ from typing import Any, Literal
 import numpy as np
 
 from digitsum.errors import InputError
-from digitsum.files import read_array, read_json, sha256, write_json
+from digitsum.files import sha256, write_json
+from digitsum.formats import read_array, read_json
 from digitsum.strips.dataset import Strips
 from digitsum.strips.glyphs import Glyphs
 

@@ -14,13 +14,14 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from digitsum.errors import InputError
-from digitsum.files import read_array, repository_root, sha256
+from digitsum.files import sha256
+from digitsum.formats import read_array
+from digitsum.params.ingest import IngestParams
+from digitsum.params.strip import StripParams
+from digitsum.places import EXTERNAL, repository_root
 from digitsum.strips import glyphs
 from digitsum.strips.dataset import Strips
-from digitsum.strips.params import IngestParams, StripParams
 from digitsum.strips.raw import Raw
-
-EXTERNAL = Path("data/external")
 
 
 class Script(NamedTuple):

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from digitsum.errors import InputError
-from digitsum.files import read_json
-from digitsum.tracking.checksums import checksum
-from digitsum.tracking.patches import PIPELINE
-from digitsum.tracking.results import LOCK, Essence, essence, metrics_files
-from digitsum.tracking.tags import PATCH, origin_of
-from digitsum.tracking.tracker import environment
+from digitsum.formats import read_json
+from digitsum.places import LOCK, PIPELINE
+from digitsum.tracking.recording.tracker import environment
+from digitsum.tracking.results.checksums import checksum
+from digitsum.tracking.results.result import Essence, essence, metrics_files
+from digitsum.tracking.rows.tags import PATCH, origin_of
 
 TOLERANCE = 0.02  # of the accuracy; on two processors that of `digits` differed by 0.012, and its mistakes by half
 

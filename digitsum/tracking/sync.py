@@ -5,21 +5,22 @@ import subprocess
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from digitsum.errors import InputError
-from digitsum.files import read_json, repository_root, write_json
+from digitsum.files import write_json
+from digitsum.formats import read_json
+from digitsum.places import STATE, repository_root
 from digitsum.progress import Progress
-from digitsum.tracking.models import ModelForm
-from digitsum.tracking.outbox import Parcel, Process, alone, parcels
-from digitsum.tracking.results import Result, experiments, history, in_commit, in_workspace, remember, remembered
-from digitsum.tracking.rows import Rows
-from digitsum.tracking.sender import Sender
-from digitsum.tracking.store import SWITCH, shown, tracking_uri
+from digitsum.tracking.recording.outbox import Parcel, Process, alone, parcels
+from digitsum.tracking.recording.sender import Sender
+from digitsum.tracking.results.result import Result, experiments, history, in_commit, in_workspace, remember, remembered
+from digitsum.tracking.rows.models import ModelForm
+from digitsum.tracking.rows.rows import Rows
+from digitsum.tracking.rows.store import SWITCH, shown, tracking_uri
 
-DONE = Path(".digitsum/synced.json")  # commits whose results have rows, by store; commits never change
+DONE = STATE / "synced.json"  # commits whose results have rows, by store; commits never change
 SECONDS_BETWEEN_LOOKS = 0.3
 SECONDS_AFTER_FAILURE = 15.0
 SECONDS_OF_TRYING = 300.0  # what a store does not take by then, the next stage or sync sends

@@ -1,0 +1,33 @@
+"""Judge a result's model against the champion on the same strips; if it passes the gate, it becomes the champion."""
+
+import sys
+from argparse import ArgumentParser
+
+from digitsum.commands._arguments import RESULT
+
+EXAMPLE = "python -m digitsum promote models/model.safetensors --dry-run"
+REFUSED = 3  # the exit code where the gate refuses; errors exit with 1
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("what", metavar="RESULT", help=RESULT)
+    parser.add_argument("--dry-run", action="store_true", help="print the verdict and change nothing")
+    parser.add_argument("--anew", action="store_true", help="judge by the floors alone, without the champion")
+
+
+def run(what: str, dry_run: bool, anew: bool) -> None:
+    from digitsum.judging.promotion import promote
+    from digitsum.model.devices import prepare
+    from digitsum.params.evaluate import EvaluateParams
+    from digitsum.params.gate import GateParams
+    from digitsum.params.loader import read_params
+    from digitsum.tracking.rows.store import opened
+
+    params = read_params()
+    evaluate = params[EvaluateParams]
+    prepare("cpu", evaluate.threads, "evaluate.threads")
+    with opened() as (client, experiment):
+        decision = promote(client, experiment, what, params[GateParams], evaluate.batch_size, dry_run, anew)
+    print(decision.text)
+    if not decision.promoted:
+        sys.exit(REFUSED)

@@ -1,0 +1,25 @@
+"""Make a result again in a clean clone with an empty cache, compare each stage, and record the verdict on its row."""
+
+import sys
+from argparse import ArgumentParser
+
+from digitsum.commands._arguments import RESULT
+
+EXAMPLE = "python -m digitsum reproduce models/model.safetensors"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("what", metavar="RESULT", help=RESULT)
+
+
+def run(what: str) -> None:
+    from digitsum.tracking.reproduce import reproduce
+    from digitsum.tracking.rows.rows import Rows
+    from digitsum.tracking.rows.store import opened
+    from digitsum.tracking.trace import find_row
+
+    with opened() as (client, experiment):
+        verdict = reproduce(client, find_row(Rows(client, experiment), client, what))
+    print(f"\n{verdict}")
+    if not verdict.holds:
+        sys.exit(1)

@@ -1,0 +1,21 @@
+"""Retrain from end to end: pull, run what changed, push, record, judge, promote on main, and write the comment."""
+
+from argparse import ArgumentParser
+
+EXAMPLE = "python -m digitsum retrain --local --set 'train.epochs=4 train.seed=2'"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", dest="changes", metavar="CHANGES", default="", help="change params, as in 'train.epochs=4'"
+    )
+    parser.add_argument("--force", action="store_true", help="run every stage, changed or not")
+    parser.add_argument("--local", action="store_true", help="use no DVC remote, and promote nothing")
+
+
+def run(changes: str, force: bool, local: bool) -> None:
+    from digitsum.commands._models import model_form
+    from digitsum.retraining.retrain import COMMENT, Options, retrain
+
+    print(retrain(model_form(), Options(changes, force, local)))
+    print(f"comment   {COMMENT}")

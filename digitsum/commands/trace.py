@@ -1,0 +1,28 @@
+"""Show where a result comes from: its data, code, params and stages, and the commands that bring it back."""
+
+from argparse import ArgumentParser
+
+from digitsum.commands._arguments import RESULT
+
+EXAMPLE = "python -m digitsum trace models/model.safetensors"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    either = parser.add_mutually_exclusive_group(required=True)
+    either.add_argument("what", nargs="?", metavar="RESULT", help=RESULT)
+    either.add_argument(
+        "--data", metavar="CHECKSUM", help="list the results that have data or a model with this checksum of dvc.lock"
+    )
+
+
+def run(what: str | None, data: str | None) -> None:
+    from digitsum.tracking.rows.rows import Rows
+    from digitsum.tracking.rows.store import opened
+    from digitsum.tracking.trace import account, find_row, users_of
+
+    with opened() as (client, experiment):
+        rows = Rows(client, experiment)
+        if data is not None:
+            print(users_of(rows, data))
+        elif what is not None:
+            print(account(rows, find_row(rows, client, what)))

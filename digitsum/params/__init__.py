@@ -1,0 +1,1 @@
+"""params.yaml, typed and strict: the loader, and one file for each section."""

@@ -1,0 +1,9 @@
+from pydantic import Field
+
+from digitsum.params.section import Section
+
+
+class ConfusionParams(Section):
+    """How mistakes are shown."""
+
+    examples: int = Field(ge=1, le=200)

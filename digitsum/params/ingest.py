@@ -1,0 +1,12 @@
+from typing import Literal
+
+from pydantic import Field
+
+from digitsum.params.section import Section
+
+
+class IngestParams(Section):
+    """Where the data comes from."""
+
+    source: Literal["digits", "mnist", "npy"]
+    mnist_root: str = Field(min_length=1)

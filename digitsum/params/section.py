@@ -1,0 +1,24 @@
+"""What a section of params.yaml is: the base class of each, and the types that several use."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=0.5)]
+Threads = Annotated[int, Field(ge=1, le=256)]
+
+
+class Strict(BaseModel):
+    """Refuses unknown keys and wrong types, and cannot change after it was read."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Section(Strict):
+    """A section. Its name in params.yaml is that of its module."""
+
+    @classmethod
+    def name(cls) -> str:
+        return cls.__module__.rpartition(".")[2]

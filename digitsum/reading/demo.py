@@ -1,0 +1,114 @@
+"""A page on which to draw or drop an image: what `make demo` serves, on this machine only and without a network."""
+
+import base64
+import io
+from functools import lru_cache, partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from jaxtyping import UInt8
+from PIL import Image
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from digitsum.errors import InputError
+from digitsum.model.architecture import SumModel
+from digitsum.model.devices import prepare
+from digitsum.model.heads import Columns
+from digitsum.places import PROCESSED
+from digitsum.ports import require_free
+from digitsum.reading.fitting import to_strip
+from digitsum.reading.images import decode
+from digitsum.reading.reader import Count, Reader
+from digitsum.strips.dataset import Strips
+
+PAGE = Path(__file__).with_name("demo.html")
+TEST = PROCESSED / "test"
+MOST_BYTES = 32_000_000  # of an image that is sent
+THREADS = 2
+
+
+def serve(model: Path, port: int) -> None:
+    """Until control-C.
+
+    Raises:
+        InputError: if the port is taken or the model cannot be read.
+    """
+    require_free(port, "make demo")
+    app = application(SumModel.read(model).to(prepare("cpu", THREADS, "--device")))
+    print(f"demo      http://127.0.0.1:{port}\n(control-C ends it)", flush=True)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+
+
+def application(model: SumModel) -> FastAPI:
+    """Its page, what the model is, an image of the test strips, and the reading of an image that is sent."""
+    app = FastAPI(openapi_url=None)  # whose pages would want a network
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+    counts = isinstance(model.head, Columns)
+    reader_for = lru_cache(maxsize=16)(partial(Reader, model))
+    one_at_a_time = Lock()
+    rng = np.random.default_rng()
+
+    @app.get("/")
+    def page() -> FileResponse:
+        return FileResponse(PAGE, headers={"Cache-Control": "no-store"})
+
+    @app.get("/model")
+    def about() -> dict[str, Any]:
+        return {
+            "source": model.data.source,
+            "head": model.params.head,
+            "digits": model.data.digits,
+            "counts": counts,
+            "example": (TEST / "strips.npy").exists(),
+        }
+
+    @app.get("/example")
+    def example() -> Response:
+        try:
+            strips = Strips.read(TEST)
+        except InputError as error:
+            raise HTTPException(404, str(error)) from error
+        number = int(rng.integers(len(strips)))
+        return Response(
+            _png(strips.images[number]), media_type="image/png", headers={"X-Sum": str(strips.sums[number])}
+        )
+
+    @app.post("/read")
+    async def read(request: Request, count: int = 0) -> dict[str, Any]:
+        """`count` is that of the digits; 0 leaves it to the model."""
+        content = bytearray()
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > MOST_BYTES:
+                raise HTTPException(413, f"more than {MOST_BYTES // 1_000_000} MB")
+        wanted: Count = count or ("auto" if counts else None)
+        try:
+            return await run_in_threadpool(answer, bytes(content), wanted)
+        except InputError as error:
+            raise HTTPException(400, str(error).removeprefix("the image: ")) from error
+
+    def answer(content: bytes, count: Count) -> dict[str, Any]:
+        image = decode(content, "the image")[0]
+        reader = reader_for(count)
+        strip = to_strip(image, reader.form)
+        with one_at_a_time:
+            (said,) = reader.read([strip])
+        if isinstance(said, InputError):
+            raise said
+        shown = "data:image/png;base64," + base64.b64encode(_png(strip.image)).decode()
+        height, width = image.shape
+        return {**vars(said), "width": width, "height": height, "strip": shown}
+
+    return app
+
+
+def _png(image: UInt8[np.ndarray, "h w"]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,133 @@
+"""Reads images of digits: what `python -m digitsum predict` does."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import UInt8
+
+from digitsum.errors import InputError
+from digitsum.formats import read_array
+from digitsum.model.architecture import SumModel
+from digitsum.model.devices import prepare
+from digitsum.progress import Progress
+from digitsum.reading.drawing import Pictures
+from digitsum.reading.fitting import Strip, to_strip
+from digitsum.reading.images import MOST_BYTES, decode, read_images
+from digitsum.reading.reader import Answer, Count, Reader
+
+COLUMNS = ("file", "index", "sum", "probability", "digits", "positions")
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image, the `index`-th of `file`, kept where pictures are drawn on it, and the strip made of it."""
+
+    file: str
+    index: int
+    image: UInt8[np.ndarray, "h w"] | None
+    strip: Strip
+
+
+Write = Callable[[Item, Answer], None]
+
+
+def predict(
+    files: list[str],
+    model: Path,
+    form: Literal["csv", "json"],
+    draw: Path | None,
+    batch_size: int,
+    count: Count,
+    device: Literal["auto", "cpu", "cuda", "mps"],
+    threads: int,
+) -> int:
+    """With the model in a file; the rest as `answer_all`."""
+    reader = Reader(SumModel.read(model).to(prepare(device, threads, "--device")), count)
+    return answer_all(files, reader, batch_size, form, draw)
+
+
+def answer_all(
+    files: list[str], reader: Reader, batch_size: int, form: Literal["csv", "json"] = "csv", draw: Path | None = None
+) -> int:
+    """Writes a row for each image to standard output, and a line to standard error for each that is refused.
+
+    Returns:
+        How many files or images were refused.
+    """
+    write, pictures = ROWS[form](), None if draw is None else Pictures(draw, files)
+    refusals: list[str] = []
+
+    def refuse(reason: str) -> None:
+        refusals.append(reason)
+        print(f"error: {reason}", file=sys.stderr)
+
+    items = strips_of(files, reader, refuse, keep_images=pictures is not None)
+    # what says how far it is may not stand among the rows
+    with redirect_stdout(sys.stderr), Progress("predict", sum(map(_images_in, files)), "images") as progress:
+        while batch := list(islice(items, batch_size)):
+            for item, answer in zip(batch, reader.read([item.strip for item in batch], batch_size), strict=True):
+                if isinstance(answer, InputError):
+                    refuse(f"{item.file}[{item.index}]: {answer}")
+                    continue
+                write(item, answer)
+                if pictures is not None and item.image is not None:
+                    pictures.write(item.file, item.image, answer)
+            progress.advance(len(batch))
+    return len(refusals)
+
+
+def strips_of(
+    files: Iterable[str], reader: Reader, refuse: Callable[[str], None], keep_images: bool = False
+) -> Iterator[Item]:
+    """In order; `-` is standard input."""
+    for file in files:
+        try:
+            images = decode(sys.stdin.buffer.read(MOST_BYTES + 1), file) if file == "-" else read_images(Path(file))
+        except InputError as error:
+            refuse(str(error))
+            continue
+        for index, image in enumerate(images):
+            try:
+                yield Item(file, index, image if keep_images else None, to_strip(image, reader.form))
+            except InputError as error:
+                refuse(f"{file}[{index}]: {error}" if len(images) > 1 else f"{file}: {error}")
+
+
+def _images_in(file: str) -> int:
+    """As far as it can be told without reading it."""
+    try:
+        return read_array(Path(file)).shape[0] if file.endswith(".npy") else 1
+    except (InputError, IndexError):
+        return 1
+
+
+def _csv() -> Write:
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(COLUMNS)
+
+    def write(item: Item, answer: Answer) -> None:
+        digits, positions = (" ".join(map(str, numbers or ())) for numbers in (answer.digits, answer.positions))
+        rows.writerow([item.file, item.index, answer.sum, f"{answer.probability:.6f}", digits, positions])
+
+    return write
+
+
+def _json() -> Write:
+    out = sys.stdout
+
+    def write(item: Item, answer: Answer) -> None:
+        row = {"file": item.file, "index": item.index, **asdict(answer), "probability": round(answer.probability, 6)}
+        out.write(json.dumps(row) + "\n")
+
+    return write
+
+
+ROWS: dict[str, Callable[[], Write]] = {"csv": _csv, "json": _json}

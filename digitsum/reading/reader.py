@@ -1,0 +1,90 @@
+"""Reads strips of any mixture of widths, of as many digits as one says or as the model counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from digitsum.errors import InputError
+from digitsum.model.architecture import SumModel
+from digitsum.model.heads import Columns
+from digitsum.reading.fitting import Form, Strip
+
+MOST_DIGITS = 100  # on one strip; the widest has room for about as many
+
+Count = int | Literal["auto"] | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`digits` and their `positions`, in pixels of the original from its left, are None where the head has none."""
+
+    sum: int
+    probability: float
+    digits: list[int] | None
+    positions: list[int] | None
+
+
+class Reader:
+    def __init__(self, model: SumModel, count: Count = None):
+        """
+        Args:
+            count: of the digits; None for as many as the model was trained on, "auto" for as many as it sees.
+
+        Raises:
+            InputError: if the model cannot read so many.
+        """
+        self._model, self._count = model, model.data.digits if count is None else count
+        any_width = isinstance(model.head, Columns)
+        if self._count != "auto" and not 1 <= self._count <= MOST_DIGITS:
+            raise InputError(f"a count of {self._count} digits; 1 to {MOST_DIGITS} can be read")
+        if self._count != model.data.digits and not any_width:
+            raise InputError(
+                f"the head {model.params.head} reads {model.data.digits} digits and no other number; "
+                "train a model with model.head: columns"
+            )
+        self.form = Form.of(model.data, any_width)
+        self._model_for = lru_cache(maxsize=16)(self._made_for)
+
+    def read(self, strips: Sequence[Strip], batch_size: int = 250) -> list[Answer | InputError]:
+        """One answer for each strip, or why there is none."""
+        answers: list[Answer | InputError] = [InputError("no digits are seen on it")] * len(strips)
+        widths = np.array([strip.image.shape[1] for strip in strips], int)
+        for width in np.unique(widths):
+            alike = np.flatnonzero(widths == width)
+            images = np.stack([strips[number].image for number in alike.tolist()])
+            counts, sure = self._counted(images)
+            for count in np.unique(counts[counts > 0]):
+                chosen = np.flatnonzero(counts == count)
+                model = self._model_for(int(count), int(width))
+                said = model.predict(_filled(images[chosen], model.data.width), batch_size)
+                sums = said.log_probability.argmax(axis=1)
+                probability = sure[chosen] * np.exp(said.log_probability[np.arange(len(sums)), sums].astype(np.float64))
+                for row, number in enumerate(alike[chosen].tolist()):
+                    places = None if said.centres is None else strips[number].places(said.centres[row]).tolist()
+                    digits = None if said.digits is None else said.digits[row].tolist()
+                    answers[number] = Answer(int(sums[row]), float(probability[row]), digits, places)
+        return answers
+
+    def _counted(self, images: UInt8[np.ndarray, "n h w"]) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        """How many digits each strip is to be read as, and the probability of that."""
+        if self._count != "auto":
+            return np.full(len(images), self._count), np.ones(len(images), np.float32)
+        columns = images.shape[2] // self._model.backbone.stride
+        log_probability = self._model.predict_count(images, min(columns, MOST_DIGITS))
+        return log_probability.argmax(axis=1), np.exp(log_probability.max(axis=1))
+
+    def _made_for(self, count: int, width: int) -> SumModel:
+        """Its strips have a column for each digit at least."""
+        width = max(width, count * self._model.backbone.stride)
+        if (count, width) == (self._model.data.digits, self._model.data.width):
+            return self._model
+        return self._model.for_strips(count, width).to(self._model.offset.device)
+
+
+def _filled(images: UInt8[np.ndarray, "n h v"], width: int) -> UInt8[np.ndarray, "n h {width}"]:
+    """Black up to the width."""
+    return np.pad(images, ((0, 0), (0, 0), (0, width - images.shape[2]))) if images.shape[2] < width else images

@@ -1,0 +1,1 @@
+"""What a stage records: on disk first, then sent to MLflow by a process beside it."""

@@ -1,0 +1,1 @@
+"""Results as git and DVC hold them."""

@@ -1,0 +1,1 @@
+"""Results as MLflow holds them."""
