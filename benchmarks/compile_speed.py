@@ -1,0 +1,84 @@
+"""What torch.compile and CUDA graphs each give to a training step.
+
+    PYTHONPATH=. python benchmarks/compile_speed.py [--device cuda] [--backbone resnet18] [--batch 1024]
+
+Prints the strips per second of whole training steps (augmentation, both passes, optimizers, weight average) in four
+ways: kernel by kernel, recorded as a CUDA graph, with the backbone compiled, and with both. The first two give the same
+bits; compiled kernels give others. Compilation itself is timed apart, as the time of the first step.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+
+from digitsum.model.architecture import SumModel
+from digitsum.model.devices import describe, prepare
+from digitsum.model.processes import Workers
+from digitsum.model.training import Training
+from digitsum.params.loader import read_params
+from digitsum.params.model import ModelParams
+from digitsum.params.preprocess import PreprocessParams
+from digitsum.params.strip import StripParams
+from digitsum.params.train import TrainParams
+from digitsum.strips.compose import Layout, compose
+from digitsum.strips.dataset import Description
+from digitsum.strips.glyphs import sklearn_digits
+
+STEPS = 20
+ROUNDS = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--backbone", default="resnet18")
+    parser.add_argument("--batch", type=int, default=1024)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    arguments = parser.parse_args()
+    device = prepare(arguments.device, read_params()[TrainParams].threads, "--device")
+    print(", ".join(f"{name} {value}" for name, value in describe(device).items()))
+    ways = [(graph, compiled) for compiled in (False, True) for graph in (False, True)]
+    for graph, compiled in ways if device.type == "cuda" else ways[::2]:
+        training = prepared(arguments.backbone, arguments.batch, device)
+        if not graph:
+            training.update = training._update
+        if compiled:
+            training.model.backbone.compile()
+        name = f"{'compiled' if compiled else 'eager'}{' + CUDA graph' if graph else ''}"
+        first = seconds(training, 1, device)
+        seconds(training, 4, device)  # in which a graph is recorded
+        best = min(seconds(training, arguments.steps, device) for _ in range(ROUNDS)) / arguments.steps
+        print(
+            f"{arguments.backbone}, {name}: {arguments.batch / best:,.0f} strips/s; first step {first:.1f} s",
+            flush=True,
+        )
+
+
+def prepared(backbone: str, batch: int, device: torch.device) -> Training:
+    params = read_params()
+    layout = Layout.of(params[StripParams], params[PreprocessParams])
+    strips, _ = compose(sklearn_digits(), layout, 16 * batch, np.random.default_rng(0))
+    description = Description("digits", layout.digits, layout.height, layout.width, mean=0.14, std=0.25)
+    recompose = params[TrainParams].recompose.model_copy(update={"share": 0.0})
+    recipe = params[TrainParams].model_copy(update={"batch_size": batch, "epochs": 1000, "recompose": recompose})
+    torch.manual_seed(0)
+    model = SumModel(params[ModelParams].model_copy(update={"backbone": backbone}), description).to(device)
+    return Training(model, strips, recipe, Workers())
+
+
+def seconds(training: Training, steps: int, device: torch.device) -> float:
+    """The time of so many steps, with the device idle before and after."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(steps):
+        training.learn()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
