@@ -2,8 +2,9 @@
 
 import json
 import re
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import yaml
@@ -46,19 +47,107 @@ def read_array(path: Path) -> np.ndarray:
         raise InputError(f"{path}: truncated, or not a .npy file ({one_line(error, 120)})") from error
 
 
+LONGEST_YAML = 8_000_000  # characters
+DEEPEST_YAML = 50  # collections within each other
+
+# the scalars of YAML 1.2 as ruamel.yaml reads them, and therefore DVC; PyYAML's own resolvers read YAML 1.1
+_SCALARS = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "null": (r"~|null|Null|NULL|", "~nN\0"),
+    "int": (r"[-+]?(?:0b[01_]+|0o?[0-7_]+|[0-9_]+|0x[0-9a-fA-F_]+)", "-+0123456789"),
+    "float": (
+        r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+        r"|[-+]?\.[0-9_]+(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+    "timestamp": (
+        r"\d{4}-\d\d-\d\d|\d{4}-\d\d?-\d\d?(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d(?:\.\d*)?"
+        r"(?:[ \t]*(?:Z|[-+]\d\d?(?::\d\d)?))?",
+        "0123456789",
+    ),
+    "merge": (r"<<", "<"),
+    "value": (r"=", "="),
+}
+
+
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads 5e-05 as a number, as YAML 1.2 and so DVC do, and YAML 1.1 does not. Builds plain values alone."""
+    """Plain values alone: null, booleans, integers, floats, text, lists and mappings."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+
+    def construct_scalar_of(self, node: yaml.ScalarNode) -> Any:
+        kind, text = node.tag.rpartition(":")[2], node.value.replace("_", "")
+        try:
+            return _READ[kind](text)
+        except (KeyError, ValueError) as error:
+            shown = node.value if len(node.value) <= 40 else f"{node.value[:40]}..."
+            problem = f"{shown!r} is not read; write text in quotes"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+    def construct_mapping_of(self, node: yaml.MappingNode) -> dict[Any, Any]:
+        values: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a list or a mapping", key_node.start_mark)
+            if key in values:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            values[key] = self.construct_object(value_node, deep=True)
+        return values
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+def _integer(text: str) -> int:
+    sign, digits = (-1 if text[0] == "-" else 1), text.lstrip("+-")
+    for prefix, base in (("0b", 2), ("0o", 8), ("0x", 16)):
+        if digits.startswith(prefix):
+            return sign * int(digits[2:], base)
+    return sign * int(digits)
+
+
+def _float(text: str) -> float:
+    return float(text.replace(".inf", "inf").replace(".nan", "nan")) if "." in text else float(text)
+
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "bool": lambda text: text.lower() == "true",
+    "null": lambda _: None,
+    "int": _integer,
+    "float": lambda text: _float(text.lower()),
+}
+
+for _kind, (_pattern, _first) in _SCALARS.items():
+    _tag = f"tag:yaml.org,2002:{_kind}"
+    _first_characters = ["" if character == "\0" else character for character in _first]
+    _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})$"), _first_characters)
+    _Loader.add_constructor(_tag, _Loader.construct_scalar_of)
+_Loader.add_constructor("tag:yaml.org,2002:map", _Loader.construct_mapping_of)
+_Loader.add_constructor("tag:yaml.org,2002:seq", lambda loader, node: loader.construct_sequence(node, deep=True))
 
 
 def load_yaml(text: str) -> Any:
-    """Plain values.
+    """Plain values, as DVC reads them: YAML 1.2, so that 042 is 42 and `no` is text.
+
+    Aliases, tags, repeated keys, dates and several documents are refused, and so is what is too long or too deep.
 
     Raises:
-        yaml.YAMLError: if it is no YAML.
+        yaml.YAMLError: if the text is not such YAML.
     """
+    if len(text) > LONGEST_YAML:
+        raise yaml.YAMLError(f"{len(text):,} characters; at most {LONGEST_YAML:,} are read")
+    depth = documents = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        documents += isinstance(event, yaml.DocumentStartEvent)
+        refused = (
+            (isinstance(event, yaml.AliasEvent), "an alias (*name)"),
+            (getattr(event, "tag", None) is not None, "a tag (!name)"),
+            (depth > DEEPEST_YAML, f"more than {DEEPEST_YAML} collections within each other"),
+            (documents > 1, "a second document"),
+        )
+        for found, what in refused:
+            if found:
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise yaml.YAMLError(f"{what} in line {line}, which is not read")
     return yaml.load(text, Loader=_Loader)  # a SafeLoader
