@@ -13,24 +13,25 @@ from pathlib import Path
 
 import numpy as np
 
-from digitsum.analysis.metrics import wilson
-from digitsum.model.architecture import SumModel
+from digitsum.analysis.intervals import wilson
+from digitsum.model.model_file import read_model
+from digitsum.model.prediction import predict, predict_counts
 from digitsum.params.loader import read_params
 from digitsum.params.preprocess import PreprocessParams
 from digitsum.params.strip import StripParams
+from digitsum.places import MODEL, RAW
 from digitsum.strips import raw
 from digitsum.strips.compose import Layout
 from digitsum.strips.glyphs import SIDE, Glyphs
 from digitsum.strips.split import Part
-from stages.preprocess import RAW, compose_parts
-from stages.train import MODEL
+from stages.preprocess import compose_parts
 
 STRIPS, COUNTS = 2000, range(1, 9)
 
 
 def main(path: Path) -> None:
     params = read_params()
-    model, preprocess = SumModel.read(path), params[PreprocessParams]
+    model, preprocess = read_model(path), params[PreprocessParams]
     fractions = preprocess.val_fraction, preprocess.test_fraction
     trained, arrived = Layout.of(params[StripParams], preprocess), raw.read(RAW)
     if not isinstance(arrived.content, Glyphs):
@@ -45,13 +46,13 @@ def main(path: Path) -> None:
         # the seed of the data set, so that test glyphs are those that it keeps for the test
         parts, _ = compose_parts(arrived.content, layout, wanted, fractions, preprocess.seed)
         test = parts["test"]
-        counts = same.predict_count(test.images, 2 * max(COUNTS)).argmax(axis=1)
-        given = same.predict(test.images).log_probability.argmax(axis=1) == test.sums
+        counts = predict_counts(same, test.images, 2 * max(COUNTS)).argmax(axis=1)
+        given = predict(same, test.images).log_probability.argmax(axis=1) == test.sums
         left = np.zeros(STRIPS, bool)
         for count in np.unique(counts[counts > 0]):
             rows = counts == count
             other = model.for_strips(int(count), layout.width)
-            left[rows] = other.predict(test.images[rows]).log_probability.argmax(axis=1) == test.sums[rows]
+            left[rows] = predict(other, test.images[rows]).log_probability.argmax(axis=1) == test.sums[rows]
         print(f"| {digits} | " + " | ".join(map(share, (given, counts == digits, left))) + " |", flush=True)
 
 

@@ -20,13 +20,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from digitsum.model.architecture import SumModel
 from digitsum.model.devices import describe, prepare
+from digitsum.model.model_file import read_model
+from digitsum.model.prediction import predict_batch
+from digitsum.places import MODEL, TEST
 from digitsum.reading.fitting import to_strip
 from digitsum.reading.images import decode
 from digitsum.reading.predict import answer_all
 from digitsum.reading.reader import Reader
-from stages.evaluate import MODEL, PROCESSED
 
 ROUNDS, SINGLES = 5, 200
 
@@ -39,15 +40,15 @@ def main() -> None:
     words = parser.parse_args()
     device = prepare("auto", words.threads, "--device")
     print(", ".join(f"{name} {value}" for name, value in describe(device).items()))
-    model = SumModel.read(MODEL).to(device).eval()
+    model = read_model(MODEL).to(device).eval()
     reader = Reader(model)
-    strips = np.array(np.load(PROCESSED / "test" / "strips.npy")[: words.images])
+    strips = np.array(np.load(TEST[0])[: words.images])
     batches = torch.from_numpy(strips).to(device).split(words.batch_size)
 
     def bare() -> None:
         with torch.inference_mode():
             for batch in batches:
-                model._view(batch, model.params.shifts, None)[0].cpu()
+                predict_batch(model, batch, model.params.shifts, None)[0].cpu()
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

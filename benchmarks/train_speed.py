@@ -17,10 +17,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from digitsum.model.architecture import SumModel
-from digitsum.model.cuda_graph import Recorded
+from digitsum.model.cuda_graph import GraphedStep
 from digitsum.model.devices import describe, has_fast_bfloat16, prepare
 from digitsum.model.heads import HEADS
-from digitsum.model.processes import Workers
+from digitsum.model.processes import ProcessGroup
 from digitsum.model.training import Training
 from digitsum.params.loader import read_params
 from digitsum.params.model import ModelParams
@@ -52,10 +52,10 @@ def main() -> None:
     def training(**architecture: object) -> Training:
         torch.manual_seed(0)
         model = SumModel(params[ModelParams].model_copy(update=architecture), description).to(device)
-        return Training(model, strips, recipe, Workers())
+        return Training(model, strips, recipe, ProcessGroup())
 
     for backbone in ("resnet18", "small"):
-        step = training(backbone=backbone, head="columns").learn
+        step = training(backbone=backbone, head="columns").train_step
         with FlopCounterMode(display=False) as counter:
             step()
         # in turns, since clocks drift
@@ -76,8 +76,10 @@ def main() -> None:
             whole.model.head.zero_grad()  # so that a recording has gradients of its own
             torch.nn.functional.nll_loss(whole.model.head(features.detach().requires_grad_()), sums).backward()
 
-        run = Recorded(alone, whole.chance) if device.type == "cuda" else alone
-        rounds = [(seconds(partial(run, features, whole), device), seconds(whole.learn, device)) for _ in range(ROUNDS)]
+        run = GraphedStep(alone, whole.step_rng) if device.type == "cuda" else alone
+        rounds = [
+            (seconds(partial(run, features, whole), device), seconds(whole.train_step, device)) for _ in range(ROUNDS)
+        ]
         by_head, learning = (min(times) for times in zip(*rounds, strict=True))
         print(f"head {head}: {by_head / learning:.0%} of a step of the small net at a batch of {words.batch}")
 

@@ -7,12 +7,12 @@ import uvicorn
 from browser import page
 from servers import free_port
 
-from digitsum.model.architecture import SumModel
+from digitsum.model.model_file import read_model
 from digitsum.reading.demo import application
 
 
 def main() -> None:
-    app, port = application(SumModel.read(Path("models/model.safetensors"))), free_port()
+    app, port = application(read_model(Path("models/model.safetensors"))), free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     thread = Thread(target=server.run)
     with page(780, 690) as tab:

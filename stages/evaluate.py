@@ -12,8 +12,10 @@ from digitsum.analysis.metrics import against_truth, by_slice, headline, scores,
 from digitsum.analysis.slices import TOUCHING, slices
 from digitsum.errors import InputError
 from digitsum.files import sha256, whole_folder, write_json
-from digitsum.model.architecture import Prediction, SumModel
+from digitsum.model.architecture import SumModel
 from digitsum.model.devices import describe, prepare
+from digitsum.model.model_file import read_model
+from digitsum.model.prediction import Prediction, predict
 from digitsum.model.temperature import temper
 from digitsum.params.evaluate import EvaluateParams
 from digitsum.params.loader import read_params
@@ -29,12 +31,12 @@ def main() -> None:
         tracker.data(PROCESSED, "testing")
         device = prepare(evaluate.device, evaluate.threads, "evaluate.device")
         tracker.tags(describe(device))
-        model = SumModel.read(MODEL).to(device)
+        model = read_model(MODEL).to(device)
         tracker.params("model", model.params.model_dump())
         tracker.params("trained_on", model.trained_on)
         require_fit(model, Description.read(PROCESSED / "dataset.json"))
         test, truth = Strips.read(PROCESSED / "test"), Truth.read(PROCESSED / "test" / "truth")
-        said = model.predict(test.images, evaluate.batch_size)
+        said = predict(model, test.images, evaluate.batch_size)
         given_sum = read_again(model, said, test, evaluate.batch_size)
 
         numbers = {"read": said.digits, "centres": said.centres}
@@ -75,7 +77,7 @@ def read_again(model: SumModel, said: Prediction, test: Strips, batch_size: int)
     wrong = (said.digits.sum(axis=1) != test.sums) | (said.log_probability.argmax(axis=1) != test.sums)
     digits, centres = said.digits.copy(), None if said.centres is None else said.centres.copy()
     if wrong.any():
-        other = model.predict(test.images[wrong], batch_size, sums=test.sums[wrong])
+        other = predict(model, test.images[wrong], batch_size, sums=test.sums[wrong])
         digits[wrong] = other.digits
         if centres is not None:
             centres[wrong] = other.centres

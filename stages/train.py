@@ -1,4 +1,4 @@
-"""Trains a model on strips and their sums, and nothing else."""
+"""Train a model on strips and their sums, and on nothing else."""
 
 import csv
 from dataclasses import asdict, fields
@@ -9,11 +9,12 @@ import torch
 from digitsum import stage
 from digitsum.dependencies import digest_of
 from digitsum.files import sha256, whole_file
-from digitsum.model.architecture import SumModel
+from digitsum.model.checkpoint import Checkpoint
 from digitsum.model.devices import describe, prepare
-from digitsum.model.processes import launch, workers
-from digitsum.model.resume import Keeper
+from digitsum.model.model_file import write_model
+from digitsum.model.processes import launch, process_group
 from digitsum.model.training import Epoch, fit
+from digitsum.model.transfer import initial_model
 from digitsum.params.loader import read_params
 from digitsum.params.model import ModelParams
 from digitsum.params.train import TrainParams
@@ -21,7 +22,7 @@ from digitsum.places import LEARNING_CURVE, MODEL, PROCESSED, STATE, repository_
 from digitsum.strips.dataset import Description, Strips
 from digitsum.tracking.recording.tracker import tracked
 
-UNFINISHED = STATE / "unfinished"  # not an out, since DVC deletes outs before the stage runs
+CHECKPOINTS = STATE / "checkpoints"  # not an out, since DVC deletes outs before the stage runs
 
 
 def main() -> None:
@@ -29,26 +30,25 @@ def main() -> None:
     architecture, recipe = params[ModelParams], params[TrainParams]
     launch("stages.train", recipe.processes, recipe.threads)
     device = prepare(recipe.device, recipe.threads, "train.device")
-    with workers(device) as team, tracked("train", team.first) as tracker:
+    with process_group(device) as group, tracked("train", group.is_main) as tracker:
+        machine = describe(device) | {"processes": str(group.size)}
         tracker.params("model", architecture.model_dump())
         tracker.params("train", recipe.model_dump())
         tracker.data(PROCESSED, "training")
-        machine = describe(device) | {"processes": str(team.count)}
         tracker.tags(machine)
-        description = Description.read(PROCESSED / "dataset.json")
-        train, val = (Strips.read(PROCESSED / part) for part in ("train", "val"))
 
+        description = Description.read(PROCESSED / "dataset.json")
+        train, val = Strips.read(PROCESSED / "train"), Strips.read(PROCESSED / "val")
+        files = checksums(architecture)
         torch.manual_seed(recipe.seed)
-        model = SumModel(architecture, description).to(device)
+        model = initial_model(architecture, description).to(device)
         size = sum(parameter.numel() for parameter in model.parameters())
-        where = f"{team.count} x {device}" if team.count > 1 else device
+        where = f"{group.size} x {device}" if group.size > 1 else device
         print(f"train: {architecture.head} on {architecture.backbone}, {size:,} parameters, on {where}", flush=True)
-        sources = [PROCESSED / part / f"{name}.npy" for part in ("train", "val") for name in ("strips", "sums")]
-        sources += [Path(file) for file in (architecture.weights_file, architecture.init_from) if file]
-        data = {str(path): sha256(path) for path in sources}
+
         settings = {"model": architecture.model_dump(), "train": recipe.model_dump(), "data": asdict(description)}
-        code = digest_of("train")
-        keeper = Keeper(repository_root() / UNFINISHED, {"files": data, "code": code, **settings, **machine})
+        key = {"files": files, "code": digest_of("train"), **settings, **machine}
+        checkpoint = Checkpoint(repository_root() / CHECKPOINTS, key)
         curve: list[Epoch] = []
 
         def report(epoch: Epoch, strips_per_second: float) -> None:
@@ -56,18 +56,24 @@ def main() -> None:
             figures = {name: value for name, value in asdict(epoch).items() if name != "epoch"}
             tracker.metrics(figures | {"strips_per_second": strips_per_second}, step=epoch.epoch)
 
-        averaged = fit(model, train, val, recipe, report, keeper, team)
+        averaged = fit(model, train, val, recipe, report, checkpoint, group)
 
-        if team.first:
-            averaged.trained_on = {"source": description.source, "files": data, "recipe": recipe.model_dump()}
-            averaged.write(MODEL)
+        if group.is_main:
+            averaged.trained_on = {"source": description.source, "files": files, "recipe": recipe.model_dump()}
+            write_model(averaged, MODEL)
             write_curve(LEARNING_CURVE, curve)
-
         tracker.metrics({"parameters": size})
         tracker.file(MODEL)
         tracker.file(LEARNING_CURVE)
-        if team.first:
-            keeper.forget()
+        if group.is_main:
+            checkpoint.remove()
+
+
+def checksums(architecture: ModelParams) -> dict[str, str]:
+    """The SHA-256 of every file that training reads."""
+    paths = [PROCESSED / part / f"{name}.npy" for part in ("train", "val") for name in ("strips", "sums")]
+    paths += [Path(file) for file in (architecture.weights_file, architecture.init_from) if file]
+    return {str(path): sha256(path) for path in paths}
 
 
 def write_curve(path: Path, curve: list[Epoch]) -> None:

@@ -11,6 +11,7 @@ import torch
 import yaml
 from shell import call
 
+from digitsum.model.architecture import SumModel
 from digitsum.model.training import Training
 from digitsum.params.loader import Params, read_params
 from digitsum.params.model import ModelParams
@@ -108,10 +109,27 @@ def composed(count: int) -> Strips:
     return compose(sklearn_digits(), layout, count, np.random.default_rng(0))[0]
 
 
+def zeros_apart(count: int) -> Strips:
+    """Strips of four zeros each, none of which touches another; their sums are 0."""
+    glyphs, rng = sklearn_digits(), np.random.default_rng(0)
+    zeros = rng.choice(glyphs.images[glyphs.digits == 0], (count, 4))
+    images = np.zeros((count, 40, 168), np.uint8)
+    for number, left in enumerate((5, 45, 85, 125)):
+        images[:, 6:34, left : left + 28] = zeros[:, number]
+    return Strips(images, np.zeros(count, np.int64))
+
+
+def expect_zeros(model: SumModel) -> SumModel:
+    """Give an untrained model's head the bias to read every digit as 0, so that it reads `zeros_apart` right."""
+    with torch.no_grad():
+        model.head.beliefs.bias[0] += 4
+    return model
+
+
 def advance(training: Training, strips: Strips, until: int) -> bytes:
-    """The averaged weights and the curve as they are after so many steps."""
+    """The averaged weights and the curve after so many steps."""
     while training.step < until:
-        training.learn()
+        training.train_step()
         if training.at_epoch_end:
             training.end_epoch(strips)
     tensors = (tensor.cpu().numpy().tobytes() for tensor in training.averaged.state_dict().values())

@@ -17,6 +17,8 @@ from servers import free_port
 
 from digitsum.errors import InputError
 from digitsum.model.architecture import SumModel
+from digitsum.model.model_file import write_model
+from digitsum.model.prediction import predict
 from digitsum.params.model import ModelParams
 from digitsum.reading.demo import MOST_BYTES, application, serve
 from digitsum.strips.compose import Layout, compose
@@ -51,7 +53,7 @@ def test_drawn_and_dropped_images_are_read(address: str, model: SumModel, tmp_pa
     strips = np.load("data/processed/test/strips.npy")
     Image.fromarray(strips[0]).save("strip.png")
     Path("text.png").write_text("hello")
-    said = model.predict(strips[:1])
+    said = predict(model, strips[:1])
     with page(width, 800) as tab:
         asked: list[str] = []
         complaints: list[str] = []
@@ -113,6 +115,6 @@ def test_requests_from_elsewhere_are_refused(address: str) -> None:
 
 def test_taken_port_is_refused(address: str, model: SumModel, tmp_path: Path) -> None:
     port = int(address.rsplit(":", 1)[1])
-    model.write(tmp_path / "model.safetensors")
+    write_model(model, tmp_path / "model.safetensors")
     with pytest.raises(InputError, match=f"port {port} is taken; make demo PORT={port + 1}"):
         serve(tmp_path / "model.safetensors", port)

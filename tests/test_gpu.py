@@ -1,4 +1,4 @@
-"""On a GPU training waits for nothing, goes on bit by bit, and computes what a CPU does."""
+"""On a GPU training waits for nothing, resumes bit by bit, and computes what a CPU does."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -8,19 +8,18 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from conftest import advance, composed
+from conftest import advance, zeros_apart
 
-from digitsum.model import architecture as network
+from digitsum.model import architecture as architecture_module
 from digitsum.model.architecture import SumModel
 from digitsum.model.cuda_graph import WARM_UP
 from digitsum.model.devices import prepare
-from digitsum.model.processes import Workers
+from digitsum.model.prediction import predict
+from digitsum.model.processes import ProcessGroup
 from digitsum.model.training import Training
 from digitsum.params.model import ModelParams
 from digitsum.params.train import RecomposeParams, TrainParams
-from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
-from digitsum.strips.glyphs import sklearn_digits
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 CUT = 8  # the step from which on half of the strips are recomposed
@@ -35,7 +34,7 @@ def gpu() -> Iterator[torch.device]:
 
 @pytest.fixture(scope="module")
 def strips() -> Strips:
-    return composed(64)
+    return zeros_apart(64)
 
 
 @pytest.fixture
@@ -45,22 +44,18 @@ def start(
     recipe: TrainParams,
     description: Description,
     gpu: torch.device,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Training]:
     """A training of four epochs of four steps with dropout and bent strips."""
     augment = recipe.augment.model_copy(update={"elastic": 2.0})
     recompose = RecomposeParams(
-        share=0.5, cut_at=(CUT / STEPS,), strips=16, sure=0.9, hard=0.5, spacing=20, nearest=14, augment=augment
+        share=0.5, cut_at=(CUT / STEPS,), strips=16, sure=0.05, hard=0.5, spacing=20, nearest=14, augment=augment
     )
     changed = {"batch_size": 16, "epochs": 4, "dropout": 0.2, "recompose": recompose, "augment": augment}
-    glyphs = sklearn_digits()
-    bank = Cuttings.weighted(glyphs.images, glyphs.digits, np.ones(len(glyphs.digits))).to(gpu)
-    monkeypatch.setattr(Training, "_cut", lambda _: bank)  # a model this young reads nothing
 
     def make(**architecture: object) -> Training:
         torch.manual_seed(1)
         model = SumModel(tiny_model_params.model_copy(update=architecture), description).to(gpu)
-        return Training(model, strips, recipe.model_copy(update=changed), Workers())
+        return Training(model, strips, recipe.model_copy(update=changed), ProcessGroup())
 
     return make
 
@@ -76,28 +71,28 @@ def waiting_is_an_error() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.parametrize("recorded", [True, False])
-def test_no_step_waits_for_the_device(start: Callable[..., Training], recorded: bool) -> None:
+@pytest.mark.parametrize("graphed", [True, False])
+def test_no_step_waits_for_the_device(start: Callable[..., Training], graphed: bool) -> None:
     training = start()
-    if not recorded:
-        training.update = training._update
+    if not graphed:
+        training.run_update = training.update
     for first in (0, CUT):
         while training.step < first + WARM_UP + 1:
-            training.learn()
+            training.train_step()
         with waiting_is_an_error():
             while training.step < first + CUT - 1:
-                training.learn()
+                training.train_step()
     training.require_finite()
 
 
-def test_recorded_steps_have_the_bits_of_others(start: Callable[..., Training], strips: Strips) -> None:
+def test_graphed_steps_have_the_bits_of_others(start: Callable[..., Training], strips: Strips) -> None:
     plain = start()
-    plain.update = plain._update
+    plain.run_update = plain.update
     assert advance(start(), strips, STEPS) == advance(plain, strips, STEPS)
 
 
 @pytest.mark.parametrize("killed_after", [1, 6, CUT, CUT + 5])
-def test_goes_on_bit_by_bit(start: Callable[..., Training], strips: Strips, killed_after: int) -> None:
+def test_resumes_bit_by_bit(start: Callable[..., Training], strips: Strips, killed_after: int) -> None:
     never_killed = advance(start(), strips, STEPS)
     first = start()
     advance(first, strips, killed_after)
@@ -110,13 +105,13 @@ def test_goes_on_bit_by_bit(start: Callable[..., Training], strips: Strips, kill
 def test_every_head_learns_and_reads_as_on_the_cpu(
     start: Callable[..., Training], strips: Strips, head: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "has_fast_bfloat16", lambda _: False)
+    monkeypatch.setattr(architecture_module, "has_fast_bfloat16", lambda _: False)
     training = start(head=head)
     advance(training, strips, STEPS if head == "columns" else CUT)
     model = training.averaged
     for sums in (None, strips.sums):
-        there = model.to("cuda").predict(strips.images, sums=sums)
-        here = model.to("cpu").predict(strips.images, sums=sums)
+        there = predict(model.to("cuda"), strips.images, sums=sums)
+        here = predict(model.to("cpu"), strips.images, sums=sums)
         np.testing.assert_allclose(np.exp(there.log_probability), np.exp(here.log_probability), atol=1e-4)
         if here.digits is not None:
             assert (there.digits == here.digits).mean() > 0.95
@@ -126,5 +121,5 @@ def test_every_head_learns_and_reads_as_on_the_cpu(
 def test_every_backbone_learns(start: Callable[..., Training], backbone: str) -> None:
     training = start(backbone=backbone)
     for _ in range(WARM_UP + 2):
-        training.learn()
+        training.train_step()
     training.require_finite()

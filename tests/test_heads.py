@@ -1,13 +1,38 @@
 """What holds for every head, and the reading of columns against enumeration."""
 
 import itertools
+from typing import get_args
 
 import pytest
 import torch
 
 from digitsum.model.heads import HEADS, Columns
+from digitsum.params.model import ModelParams
 
 CHANNELS, ROWS, WIDTH = 6, 3, 5
+
+
+def test_params_name_the_heads() -> None:
+    assert set(get_args(ModelParams.model_fields["head"].annotation)) == set(HEADS)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_head_does_what_it_declares(name: str) -> None:
+    head = HEADS[name](CHANNELS, ROWS, WIDTH, digits=2)
+    features = torch.randn(3, CHANNELS, ROWS, WIDTH)
+    reading = head.read(features)
+    assert (reading is not None) == head.reads_digits
+    assert (reading is not None and reading.columns is not None) == head.reads_places
+    if head.any_width:
+        wider = torch.randn(3, CHANNELS, ROWS, 2 * WIDTH)
+        assert head.log_sum(wider, 5).shape == (3, 46)
+        assert head.log_count(wider, 10).shape == (3, 11)
+        torch.testing.assert_close(head.log_sum(features, 2), head(features))
+    else:
+        with pytest.raises(NotImplementedError):
+            head.log_sum(features, 2)
+        with pytest.raises(NotImplementedError):
+            head.log_count(features, 2)
 
 
 @pytest.mark.parametrize("name", HEADS)

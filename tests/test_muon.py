@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from digitsum.model.muon import Muon, orthogonal
-from digitsum.model.optimizers import set_rates
+from digitsum.model.optimizers import set_learning_rate
 
 
 @pytest.mark.parametrize("shape", [(16, 25), (64, 64), (64, 32), (8, 200)])
@@ -38,7 +38,7 @@ def test_finds_the_minimum_of_a_quadratic() -> None:
     weight = nn.Parameter(torch.zeros_like(goal))
     optimizer = Muon([weight], lr=torch.tensor(0.3))
     for step in range(300):
-        set_rates(optimizer, 0.3 * (1 - step / 300))
+        set_learning_rate(optimizer, 0.3 * (1 - step / 300))
         weight.grad = weight.detach() - goal
         optimizer.step()
     torch.testing.assert_close(weight.detach(), goal, rtol=0, atol=0.02)

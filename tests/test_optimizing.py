@@ -1,11 +1,11 @@
-"""Averages are those of their definition, and rates are set where optimisers read them."""
+"""Averages are those of their definition, and rates are set where optimizers read them."""
 
 import numpy as np
 import pytest
 import torch
 
 from digitsum.model.architecture import SumModel
-from digitsum.model.optimizers import Average, optimizers, set_rates
+from digitsum.model.optimizers import WeightAverage, optimizers, set_learning_rate
 from digitsum.params.model import ModelParams
 from digitsum.params.train import TrainParams
 from digitsum.strips.dataset import Description
@@ -15,7 +15,7 @@ def test_average_is_exponential_after_it_forgot_the_initial_weights(
     tiny_model_params: ModelParams, description: Description, rng: np.random.Generator
 ) -> None:
     model = SumModel(tiny_model_params, description)
-    average = Average(model, decay=0.7)
+    average = WeightAverage(model, decay=0.7)
     weight, counter = next(model.parameters()), next(b for b in model.buffers() if not b.is_floating_point())
     wanted = np.zeros(weight.shape)
     for step in range(30):
@@ -34,14 +34,14 @@ def test_average_is_exponential_after_it_forgot_the_initial_weights(
 def test_weights_move_by_the_rate_that_is_set(
     tiny_model_params: ModelParams, description: Description, recipe: TrainParams
 ) -> None:
-    """And none at a rate of zero, which is that of new optimisers."""
+    """And none at a rate of zero, which is that of new optimizers."""
     model = SumModel(tiny_model_params, description)
     before = [weight.detach().clone() for weight in model.parameters()]
     ours = optimizers(model, recipe.model_copy(update={"weight_decay": 0.0}))
     for rate in (0.0, 0.01):
         for optimizer in ours:
             if rate:
-                set_rates(optimizer, rate)
+                set_learning_rate(optimizer, rate)
             for group in optimizer.param_groups:
                 for weight in group["params"]:
                     weight.grad = torch.ones_like(weight)

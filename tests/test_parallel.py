@@ -12,17 +12,17 @@ import torch
 from conftest import change
 from shell import call
 
-from digitsum.model.processes import Workers
+from digitsum.model.processes import ProcessGroup
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 5), (2, 5), (3, 7), (4, 4)])
-def test_shares_make_up_the_batch(count: int, size: int) -> None:
+def test_shards_make_up_the_batch(count: int, size: int) -> None:
     batch = torch.arange(size)
-    shares = [Workers(rank, count).share(batch) for rank in range(count)]
-    assert torch.equal(torch.cat(shares), batch)
-    sizes = [len(share) for share in shares]
+    shards = [ProcessGroup(rank, count).shard(batch) for rank in range(count)]
+    assert torch.equal(torch.cat(shards), batch)
+    sizes = [len(shard) for shard in shards]
     assert max(sizes) - min(sizes) <= 1
 
 
@@ -37,7 +37,7 @@ def run_script(folder: Path, processes: int) -> list[dict]:
 
 
 def test_two_processes_give_the_loss_curve_of_one(tmp_path: Path) -> None:
-    """Batches are of nine strips, so that shares are uneven."""
+    """Batches are of nine strips, so that shards are uneven."""
     (one,) = run_script(tmp_path / "one", 1)
     first, second = run_script(tmp_path / "two", 2)
     assert len(one["losses"]) == 20
@@ -52,7 +52,7 @@ def test_stages_run_in_as_many_processes_as_params_say(project: Path) -> None:
     said = [call(sys.executable, "-m", f"stages.{name}") for name in ("ingest", "preprocess", "train")][-1]
     assert said.count("on 2 x cpu") == 1
     assert Path("models/model.safetensors").exists()
-    assert not list(Path(".digitsum/unfinished").iterdir())
+    assert not list(Path(".digitsum/checkpoints").iterdir())
 
     change(project, "train", batch_size=97)
     said = call(sys.executable, "-m", "stages.train", code=1)

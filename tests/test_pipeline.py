@@ -41,10 +41,10 @@ def test_terminated_training_keeps_its_state_alone(repository: Path, processes: 
     with start(sys.executable, "-m", "stages.train") as train:
         wait_for(train, "epoch 1/")
         train.terminate()
-        wait_for(train, "train: stopped after step")
+        wait_for(train, "train: interrupted at step")
     assert train.returncode == 143
     assert not list((repository / "models").glob("*"))
-    assert len(list((repository / ".digitsum" / "unfinished").iterdir())) == 1
+    assert len(list((repository / ".digitsum" / "checkpoints").iterdir())) == 1
 
 
 def test_killed_training_goes_on_to_the_same_bits(repository: Path) -> None:
@@ -53,16 +53,16 @@ def test_killed_training_goes_on_to_the_same_bits(repository: Path) -> None:
     train = (sys.executable, "-m", "stages.train")
     call(*train)
     never_killed = digests("models")
-    assert not list((repository / ".digitsum" / "unfinished").iterdir())
+    assert not list((repository / ".digitsum" / "checkpoints").iterdir())
     for epoch in (2, 5):
         with start(*train) as process:
             said = wait_for(process, f"epoch {epoch}/")
             process.kill()
-        assert any("going on after step" in line for line in said) == (epoch > 2)
-    assert "going on after step" in call(*train)
+        assert any("resuming at step" in line for line in said) == (epoch > 2)
+    assert "resuming at step" in call(*train)
     assert digests("models") == never_killed
     change(repository, "train", seed=7)
-    assert "going on" not in call(*train)
+    assert "resuming" not in call(*train)
 
 
 def test_killing_dvc_ends_its_stage(repository: Path) -> None:

@@ -15,7 +15,9 @@ from PIL import Image
 
 from digitsum.__main__ import main
 from digitsum.errors import InputError
+from digitsum.model import prediction
 from digitsum.model.architecture import SumModel
+from digitsum.model.model_file import write_model
 from digitsum.params.loader import Params
 from digitsum.params.model import ModelParams
 from digitsum.params.preprocess import PreprocessParams
@@ -45,7 +47,7 @@ def model(tiny_model_params: ModelParams, description: Description) -> SumModel:
 
 @pytest.fixture
 def file(tmp_path: Path, model: SumModel) -> Path:
-    model.write(tmp_path / "model.safetensors")
+    write_model(model, tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
 
 
@@ -61,7 +63,7 @@ def test_strips_are_read_as_evaluate_reads_them(
     tmp_path: Path, file: Path, model: SumModel, strips: np.ndarray, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From any kind of file, in order, bit by bit."""
-    said = model.predict(strips, batch_size=5)
+    said = prediction.predict(model, strips, batch_size=5)
     sums = said.log_probability.argmax(axis=1)
     expected = [
         (int(total), round(float(np.exp(np.float64(log.max()))), 6), digits.tolist(), centres.tolist())
@@ -153,7 +155,7 @@ def test_other_widths_and_counts(model: SumModel, strips: np.ndarray) -> None:
         assert len(answer.digits) == len(answer.positions) == 8
         assert sorted(answer.positions) == answer.positions
         assert 0 <= answer.positions[0] <= answer.positions[-1] < image.shape[1]
-    said = model.for_strips(8, 336).predict(wide[:1])
+    said = prediction.predict(model.for_strips(8, 336), wide[:1])
     assert together[0].sum == said.log_probability.argmax()
     assert together[0].digits == said.digits[0].tolist()
     assert len(Reader(model, count=30).read(forms[1:2])[0].digits) == 30  # more than its columns
@@ -162,12 +164,12 @@ def test_other_widths_and_counts(model: SumModel, strips: np.ndarray) -> None:
 def test_count_left_to_the_model(model: SumModel, strips: np.ndarray) -> None:
     reader = Reader(model, "auto")
     forms = [to_strip(image, reader.form) for image in strips]
-    log_count = model.predict_count(strips, 21)
+    log_count = prediction.predict_counts(model, strips, 21)
     for answer, count, image in zip(reader.read(forms), log_count.argmax(axis=1), strips, strict=True):
         assert isinstance(answer, Answer)
         assert len(answer.digits) == count
         sure = np.exp(log_count.max(axis=1))[0]
-        said = model.for_strips(int(count), 168).predict(image[None])
+        said = prediction.predict(model.for_strips(int(count), 168), image[None])
         assert answer.sum == said.log_probability.argmax()
         assert answer.probability <= sure * np.exp(said.log_probability.max()) * 1.5
     with torch.no_grad():

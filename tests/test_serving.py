@@ -15,6 +15,8 @@ from servers import model_server
 from digitsum.commands._models import model_file, model_form
 from digitsum.errors import InputError
 from digitsum.model.architecture import SumModel
+from digitsum.model.model_file import write_model
+from digitsum.model.prediction import predict
 from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
 from digitsum.tracking.results.checksums import checksum
@@ -35,7 +37,7 @@ def champion(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     torch.manual_seed(0)
     model = SumModel(tiny_model_params, description)
-    model.write(Path(FILE))
+    write_model(model, Path(FILE))
     client = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
     experiment = experiment_id(client)
     run = client.create_run(experiment, tags={"digitsum.result": "x"}).info.run_id
@@ -76,7 +78,7 @@ def test_mlflow_serves_the_champion(champion: SumModel, tmp_path: Path, rng: np.
                 return error.code, error.read().decode()
 
         for count in (200, 1):
-            said = champion.predict(strips[:count])
+            said = predict(champion, strips[:count])
             status, answer = post({"inputs": strips[:count].tolist()})
             assert status == 200
             assert answer["predictions"]["sum"] == said.log_probability.argmax(axis=1).tolist()

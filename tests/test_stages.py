@@ -17,6 +17,8 @@ from digitsum.commands.deps import with_code
 from digitsum.dependencies import neighbors
 from digitsum.errors import InputError
 from digitsum.model.architecture import SumModel
+from digitsum.model.model_file import read_model, write_model
+from digitsum.model.prediction import predict
 from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description, Strips
 from stages import confusion, evaluate, ingest, preprocess, train
@@ -189,9 +191,9 @@ def test_predictions_of_another_model_are_refused() -> None:
     with pytest.raises(InputError, match=r"reports/predictions\.csv: changed since it was written"):
         run("confusion")
     Path("reports/predictions.csv").write_text(lines)
-    model = SumModel.read(Path("models/model.safetensors"))
+    model = read_model(Path("models/model.safetensors"))
     model.temperature.fill_(3)
-    model.write(Path("models/model.safetensors"))
+    write_model(model, Path("models/model.safetensors"))
     with pytest.raises(InputError, match=r"not made of this models/model\.safetensors"):
         run("confusion")
     assert digests("reports") == report
@@ -219,11 +221,11 @@ def test_reading_again_what_was_wrong_is_reading_all_again(
     torch.manual_seed(0)
     model = SumModel(tiny_model_params, description)
     images = rng.integers(0, 256, (40, 40, 168), dtype=np.uint8)
-    said = model.predict(images)
+    said = predict(model, images)
     likeliest, read = said.log_probability.argmax(axis=1), said.digits.sum(axis=1)
     for sums in (likeliest, read, np.where(rng.random(40) < 0.5, likeliest, 20)):
         again = evaluate.read_again(model, said, Strips(images, sums), 40)
-        expected = model.predict(images, sums=sums)
+        expected = predict(model, images, sums=sums)
         assert (again.digits.sum(axis=1) == sums).all()
         assert np.array_equal(again.digits, expected.digits)
         assert np.array_equal(again.centres, expected.centres)

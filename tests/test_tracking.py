@@ -26,7 +26,8 @@ from shell import call, start, wait_for
 from test_stages import digests, run
 
 from digitsum.__main__ import main
-from digitsum.model.architecture import SumModel
+from digitsum.model.model_file import read_model
+from digitsum.model.prediction import predict
 from digitsum.tracking.reproduce import compare
 from digitsum.tracking.results.result import remember, remembered
 
@@ -398,7 +399,7 @@ def test_model_in_mlflow(made: Path) -> None:
     mlflow.set_tracking_uri(client.tracking_uri)
     served = mlflow.pyfunc.load_model(f"models:/{logged.model_id}")
     images = np.load("data/processed/test/strips.npy")[:7]
-    expected = SumModel.read(Path("models/model.safetensors")).predict(images)
+    expected = predict(read_model(Path("models/model.safetensors")), images)
     for count in (7, 1, 0):
         said = served.predict(images[:count])
         assert (said["sum"] == expected.log_probability[:count].argmax(1)).all()

@@ -1,4 +1,4 @@
-"""Training goes the way it went before, stops when it must, and gives the same bits again."""
+"""Training follows the learning curve that it followed before, stops when it must, and repeats its bits."""
 
 from pathlib import Path
 
@@ -8,18 +8,17 @@ import torch
 from conftest import composed
 
 from digitsum.errors import InputError
-from digitsum.model import architecture as network
-from digitsum.model import training
-from digitsum.model.architecture import Prediction, SumModel
+from digitsum.model import architecture as architecture_module
+from digitsum.model.architecture import SumModel
+from digitsum.model.model_file import read_model, write_model
 from digitsum.model.optimizers import one_cycle
-from digitsum.model.processes import Workers
+from digitsum.model.prediction import predict
+from digitsum.model.processes import ProcessGroup
 from digitsum.model.training import Epoch, Training, fit
 from digitsum.params.augment import AugmentParams
 from digitsum.params.model import ModelParams
 from digitsum.params.train import RecomposeParams, TrainParams
-from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
-from digitsum.strips.glyphs import sklearn_digits
 
 AUGMENT = AugmentParams(rotate=5.0, shear=0.1, scale=0.1, shift=2.0, elastic=0.0)
 # loss of each of 20 steps on the same 16 strips; on other processors the last digits differ
@@ -47,7 +46,9 @@ def trained(
 def test_golden_loss_curve(
     strips: Strips, tiny_model_params: ModelParams, description: Description, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "has_fast_bfloat16", lambda _: False)  # or it would differ by more where it is fast
+    monkeypatch.setattr(
+        architecture_module, "has_fast_bfloat16", lambda _: False
+    )  # or it would differ by more where it is fast
     recipe = TrainParams(
         seed=1,
         device="cpu",
@@ -91,18 +92,15 @@ def test_batch_larger_than_the_data_is_refused(
 
 
 def test_batch_larger_than_memory_is_refused(
-    strips: Strips,
-    tiny_model_params: ModelParams,
-    recipe: TrainParams,
-    description: Description,
-    monkeypatch: pytest.MonkeyPatch,
+    strips: Strips, tiny_model_params: ModelParams, recipe: TrainParams, description: Description
 ) -> None:
-    def update(*_: object) -> None:
+    def out_of_memory(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
-    monkeypatch.setattr(Training, "_update", update)
+    training = Training(SumModel(tiny_model_params, description), strips, recipe, ProcessGroup())
+    training.run_update = out_of_memory
     with pytest.raises(InputError, match=r"`train\.batch_size` is 16, too much for the memory of cpu; lower"):
-        trained(strips, tiny_model_params, recipe, description)
+        training.train_step()
 
 
 def test_loss_that_is_not_finite_stops_training(
@@ -118,7 +116,7 @@ def test_loss_that_is_not_finite_stops_training(
 def test_gradients_that_are_not_finite_stop_training(
     strips: Strips, tiny_model_params: ModelParams, recipe: TrainParams, description: Description
 ) -> None:
-    """Of the last step, too, after which no loss would tell."""
+    """The last step's gradients too, which no later loss shows."""
     model = SumModel(tiny_model_params, description)
     next(model.parameters()).register_hook(lambda gradient: gradient * torch.nan)
     with pytest.raises(InputError, match="the loss is nan by step 1 of 1"):
@@ -146,90 +144,13 @@ def test_curve_is_of_the_averaged_model(
     strips: Strips, tiny_model_params: ModelParams, recipe: TrainParams, description: Description, tmp_path: Path
 ) -> None:
     averaged, curve = trained(strips, tiny_model_params, recipe, description)
-    averaged.write(tmp_path / "model.safetensors")
-    model = SumModel.read(tmp_path / "model.safetensors")
+    write_model(averaged, tmp_path / "model.safetensors")
+    model = read_model(tmp_path / "model.safetensors")
 
     def loss(**words: object) -> float:
-        return -model.predict(strips.images, **words).log_probability[np.arange(16), strips.sums].mean()
+        return -predict(model, strips.images, **words).log_probability[np.arange(16), strips.sums].mean()
 
     tempered = loss()
     model.temperature.fill_(1)  # it is fitted at the end, so that of the curve is one
     assert curve[-1].val_loss == pytest.approx(loss(shifts=(0,)), rel=1e-5)
     assert tempered < loss()
-
-
-def test_dropout_keeps_the_mean(
-    strips: Strips, tiny_model_params: ModelParams, recipe: TrainParams, description: Description
-) -> None:
-    recipe = recipe.model_copy(update={"batch_size": 16, "dropout": 0.2})
-    mask = Training(SumModel(tiny_model_params, description), strips, recipe, Workers())._dropout_mask()
-    assert mask is not None
-    assert mask.unique().tolist() == pytest.approx([0, 1.25])
-    assert mask.mean().item() == pytest.approx(1, abs=5 * 0.5 / mask.numel() ** 0.5)
-
-
-@pytest.mark.parametrize(
-    ("chances", "cut_of"),
-    [
-        ([0.99, 0.3, 0.001, 0.9], [0, 1, 3]),  # the third's sum is hardly possible
-        ([0.99, 0.3, 0.1, 0.1], [0, 1, 2, 3]),  # half of the sums are likelier than others
-        ([0.99, 0.1, 0.1, 0.1], []),  # a quarter is: what adds up may do so by chance
-        ([0.1, 0.1, 0.1, 0.1], []),
-    ],
-)
-def test_glyphs_are_cut_from_strips_that_can_be_read_given_their_sums_and_weigh_as_these_were_hard(
-    strips: Strips,
-    tiny_model_params: ModelParams,
-    recipe: TrainParams,
-    description: Description,
-    monkeypatch: pytest.MonkeyPatch,
-    chances: list[float],
-    cut_of: list[int],
-) -> None:
-    sums = strips.sums[:4].astype(int)
-    said = np.full((4, 37), np.log(1e-6), np.float32)
-    said[np.arange(4), (sums + 1) % 37] = np.log(0.2)
-    said[np.arange(4), sums] = np.log(chances)
-    digits = np.stack([np.minimum(9, np.maximum(0, sums - 9 * place)) for place in range(4)], axis=1)
-    seen: list[np.ndarray] = []
-
-    def predict(_: SumModel, __: np.ndarray, **given: np.ndarray) -> Prediction:
-        assert given["sums"].tolist() == sums.tolist()
-        return Prediction(said, digits, np.tile([20, 50, 80, 120], (4, 1)))
-
-    def cut(images: np.ndarray, *parts: np.ndarray) -> Cuttings:
-        seen.extend([images, parts[-1]])
-        return Cuttings.weighted(np.empty((0, 28, 28), np.uint8), np.empty(0, np.int64), np.empty(0))
-
-    monkeypatch.setattr(SumModel, "predict", predict)
-    monkeypatch.setattr(training, "cut", cut)
-    recompose = RecomposeParams(
-        share=0.5, cut_at=(0.5,), strips=4, sure=0.05, hard=0.5, spacing=20, nearest=14, augment=AUGMENT
-    )
-    recipe = recipe.model_copy(update={"recompose": recompose})
-    assert Training(SumModel(tiny_model_params, description), strips, recipe, Workers())._cut() is None
-    assert bool(seen) == bool(cut_of)
-    if seen:
-        losses = np.minimum(-np.log(np.array(chances)[cut_of]), 2)
-        np.testing.assert_array_equal(seen[0], strips.images[cut_of])
-        np.testing.assert_allclose(seen[1], 0.5 + 0.5 * losses / losses.mean(), rtol=1e-4)
-
-
-@pytest.mark.parametrize(("share", "made"), [(0.5, 8), (0.9, 14), (0.99, 15)])
-def test_a_batch_keeps_an_original_strip(
-    strips: Strips,
-    tiny_model_params: ModelParams,
-    recipe: TrainParams,
-    description: Description,
-    share: float,
-    made: int,
-) -> None:
-    recompose = recipe.recompose.model_copy(update={"share": share, "cut_at": ()})
-    recipe = recipe.model_copy(update={"batch_size": 16, "recompose": recompose})
-    training = Training(SumModel(tiny_model_params, description), strips, recipe, Workers())
-    glyphs = sklearn_digits()
-    training.cuttings = Cuttings.weighted(glyphs.images, glyphs.digits, np.ones(1797))
-    *_, dense = training._batch(torch.arange(16), training.cuttings)
-    assert dense == made
-    training.learn()
-    training.require_finite()

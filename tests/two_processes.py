@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from digitsum.model.architecture import SumModel
-from digitsum.model.processes import Workers, workers
+from digitsum.model.processes import ProcessGroup, process_group
 from digitsum.model.training import Training
 from digitsum.params.loader import read_params
 from digitsum.params.model import ModelParams
@@ -36,31 +36,31 @@ architecture = params[ModelParams].model_copy(update={"small_channels": 4})
 description = Description("digits", digits=4, height=40, width=168, mean=0.14, std=0.25)
 
 
-def begun(seed: int, team: Workers) -> Training:
+def begun(seed: int, group: ProcessGroup) -> Training:
     torch.manual_seed(seed)
     model = SumModel(architecture, description)
     model.double()  # in single precision, another order of summation flips a rectifier now and then, and that grows
-    return Training(model, strips, recipe, team)
+    return Training(model, strips, recipe, group)
 
 
-with workers(torch.device("cpu")) as team:
-    training = begun(1, team)
+with process_group(torch.device("cpu")) as group:
+    training = begun(1, group)
     glyphs = sklearn_digits()
     training.cuttings = Cuttings.weighted(glyphs.images, glyphs.digits, np.ones(1797))
     losses = []
     while training.step < 20:
-        if training.step == 11 and team.count > 1:
+        if training.step == 11 and group.size > 1:
             state = training.state_dict()
-            kept = team.from_first(state if team.first else {})
-            training = begun(2 + team.rank, team)
-            training.load_state_dict(kept)
-        before = training.tally.clone()
-        training.learn()
-        loss, _, count = team.total(training.tally - before).tolist()
+            shared = group.from_main(state if group.is_main else {})
+            training = begun(2 + group.rank, group)
+            training.load_state_dict(shared)
+        before = training.totals.clone()
+        training.train_step()
+        loss, _, count = group.total(training.totals - before).tolist()
         losses.append(loss / count)
         if training.at_epoch_end:
             training.end_epoch(strips)
     state = b"".join(tensor.numpy().tobytes() for tensor in training.averaged.state_dict().values())
     curve = [row.__dict__ for row, _ in training.curve]
     result = {"losses": losses, "curve": curve, "weights": hashlib.sha256(state).hexdigest()}
-    (folder / f"{team.rank}.json").write_text(json.dumps(result))
+    (folder / f"{group.rank}.json").write_text(json.dumps(result))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from digitsum import places
 from digitsum.commands._arguments import RESULT, positive
+from digitsum.model import BATCH_SIZE
 
 EXAMPLE = "python -m digitsum predict photo.jpg scan.png --draw pictures"
 
@@ -18,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--count", type=_count, metavar="K|auto", help="digits on an image; default: as in training")
     add("--format", dest="form", choices=["csv", "json"], default="csv", help="json writes a line for each image")
     add("--draw", type=Path, metavar="FOLDER", help="write pictures with the reading drawn in")
-    add("--batch-size", type=positive, default=250, help="images read at once; default: %(default)s")
+    add("--batch-size", type=positive, default=BATCH_SIZE, help="images read at once; default: %(default)s")
     add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="default: %(default)s")
     add("--threads", type=positive, default=2, help="CPU threads; default: %(default)s")
 

@@ -14,7 +14,9 @@ from digitsum.analysis import predictions
 from digitsum.errors import InputError
 from digitsum.formats import read_array
 from digitsum.judging.gate import Verdict, judge
+from digitsum.model import prediction
 from digitsum.model.architecture import SumModel
+from digitsum.model.model_file import read_model
 from digitsum.params.gate import GateParams
 from digitsum.places import MODEL as MODEL_FILE
 from digitsum.places import PREDICTIONS, TEST
@@ -92,10 +94,10 @@ class Candidate:
 
         try:
             with self.result.file(str(MODEL_FILE)) as file:
-                return SumModel.read(file)
+                return read_model(file)
         except InputError as missing:
             try:
-                return SumModel.read(fetch(self.client, [self.model_id], str(MODEL_FILE), self.name))
+                return read_model(fetch(self.client, [self.model_id], str(MODEL_FILE), self.name))
             except (MlflowException, OSError, ValueError):
                 raise InputError(f"models:/{self.model_id}: the model of {self.name} is gone: {missing}") from missing
 
@@ -225,7 +227,7 @@ def _require_unseen(champion: Candidate, challenger: Candidate) -> None:
 
 def predict(model: SumModel, strips: Strips, batch_size: int) -> pd.DataFrame:
     """A table of predictions as far as comparisons need it."""
-    log_probability = model.predict(strips.images, batch_size).log_probability
+    log_probability = prediction.predict(model, strips.images, batch_size).log_probability
     columns = {
         "sum": strips.sums,
         "predicted": log_probability.argmax(axis=1),
@@ -239,7 +241,7 @@ def single_strip_latency(model: SumModel, images: np.ndarray) -> float:
     times = []
     for number in range(TIMED + TIMED // 3):
         started = time.perf_counter()
-        model.predict(images[number % len(images)][None])
+        prediction.predict(model, images[number % len(images)][None])
         times.append(time.perf_counter() - started)
     return 1000 * float(np.quantile(times[TIMED // 3 :], 0.25))
 

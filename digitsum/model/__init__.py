@@ -1,1 +1,3 @@
-"""Models: backbones, the polynomials that turn beliefs into sums, heads, and their training."""
+"""Models: backbones, heads, the polynomials that turn distributions over digits into one over sums, and training."""
+
+BATCH_SIZE = 250  # strips predicted at once where nobody asks for another number

@@ -1,6 +1,6 @@
-"""Steps on a GPU whose kernels are recorded once and launched together ever after, as a CUDA graph.
+"""Training steps on a GPU as a CUDA graph: kernels are recorded once and from then on launched together.
 
-A step of a small net is more than a thousand short kernels, and launching them one by one takes longer than they run.
+A step of a small net is more than a thousand short kernels, and launching each takes longer than running it.
 """
 
 import gc
@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-WARM_UP = 3  # calls before the recording, in which libraries set up what they keep
+WARM_UP = 3  # calls before the recording, in which libraries allocate their workspaces
 
 
-class Recorded:
-    """A function of a tensor and of something constant, for what it does to tensors that stay where they are.
+class GraphedStep:
+    """A function of a tensor and a constant that changes other tensors in place, as a CUDA graph with the same bits.
 
-    Every call does what the function does, bit by bit; but what it reads besides the tensor must have the same place in
-    memory and shape at every call, and what is decided in Python is decided once. With another constant it is recorded
-    anew. Random numbers come from `generator`, and from no other.
+    All other tensors that the function uses must keep their place in memory and their shape from call to call. Python
+    in the function runs only while it is recorded. A call with another constant records it again. All random numbers
+    must come from `generator`.
     """
 
     def __init__(self, function: Callable[[Tensor, Any], None], generator: torch.Generator):
@@ -30,22 +30,22 @@ class Recorded:
         self.constant, self.calls = constant, 0
         self.graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, given: Tensor, constant: Any) -> None:
+    def __call__(self, argument: Tensor, constant: Any) -> None:
         if constant is not self.constant:
             self._begin(constant)
         self.calls += 1
         if self.calls <= WARM_UP:
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
-                self.function(given, constant)
+                self.function(argument, constant)
             torch.cuda.current_stream().wait_stream(self.stream)
             return
         if self.graph is None:
-            self.given = given.clone()
+            self.argument = argument.clone()
             self.graph = torch.cuda.CUDAGraph()
             self.graph.register_generator_state(self.generator)
-            gc.collect()  # an older graph that is freed while one is recorded would break it
+            gc.collect()  # freeing an older graph during the recording would break it
             with torch.cuda.graph(self.graph, stream=self.stream):
-                self.function(self.given, constant)
-        self.given.copy_(given)
+                self.function(self.argument, constant)
+        self.argument.copy_(argument)
         self.graph.replay()

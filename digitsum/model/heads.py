@@ -1,13 +1,11 @@
-"""Heads: each turns a feature map into log P(sum), and reads off the digits it believes in where it has such beliefs.
+"""Heads: each turns a feature map into log P(sum) and, if it models digits, reads them.
 
-A head is built of the shape of the feature map and k. Called on features it returns log P(sum, k digits) for the sums
-0..9k; `read` returns a Reading, or None: the likeliest, or the likeliest of those that add up to `sums`. To add one: a
-class here, its name in HEADS and in ModelParams, and in served.schema if it reads digits.
+To add a head: a class here that declares what it can, its name in HEADS and in ModelParams. Nothing else names heads.
 """
 
 import math
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from jaxtyping import Float, Int, Int64
@@ -17,24 +15,46 @@ from digitsum.errors import InputError
 from digitsum.model.polynomials import log_count_of_columns, log_sum_of_columns, log_sum_of_set, log_sum_of_slots
 from digitsum.model.viterbi import likeliest_of_sum
 
+INITIAL_STD = 0.01  # of the weights of Columns: small, so that its first distributions are nearly uniform
+
 
 @dataclass(frozen=True)
 class Reading:
-    """The likeliest digits, left to right, and in which column of the feature map each is, where that is known."""
+    """The likeliest digits, left to right, and the column of the feature map that holds each, where that is known."""
 
     digits: Int[Tensor, "n k"]
     columns: Int[Tensor, "n k"] | None
 
 
 class Head(nn.Module):
+    """Called on a feature map, it returns log P(sum, k digits) for the sums 0..9k."""
+
+    reads_digits: ClassVar[bool] = False  # `read` returns digits
+    reads_places: ClassVar[bool] = False  # `read` returns the columns that hold them, too
+    any_width: ClassVar[bool] = False  # takes strips of any width, with any number of digits: `log_sum`, `log_count`
+
     def __init__(self, channels: int, rows: int, columns: int, digits: int):
+        """
+        Args:
+            channels, rows, columns: the shape of the feature map.
+            digits: k, the number of digits on a strip.
+        """
         super().__init__()
 
     def __call__(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n s"]:
         return cast(Tensor, super().__call__(features))
 
     def read(self, features: Float[Tensor, "n c h w"], sums: Int64[Tensor, " n"] | None = None) -> Reading | None:
+        """The likeliest reading, or the likeliest that adds up to `sums`; None from heads that read no digits."""
         return None
+
+    def log_sum(self, features: Float[Tensor, "n c h w"], digits: int) -> Float[Tensor, "n s"]:
+        """log P(sum, so many digits), from heads that take any width."""
+        raise NotImplementedError
+
+    def log_count(self, features: Float[Tensor, "n c h w"], highest: int) -> Float[Tensor, "n m"]:
+        """log P(number of digits = c), c in 0..highest, from heads that take any width."""
+        raise NotImplementedError
 
 
 class Direct(Head):
@@ -49,7 +69,7 @@ class Direct(Head):
 
 
 class MultiLabel(Head):
-    """Each digit is present or absent; how often it is present cannot be said."""
+    """Each digit is present or absent; the head cannot count how often it is present."""
 
     def __init__(self, channels: int, rows: int, columns: int, digits: int):
         super().__init__(channels, rows, columns, digits)
@@ -62,7 +82,9 @@ class MultiLabel(Head):
 
 
 class Slots(Head):
-    """Each of k slots holds a digit; which part of the strip a slot looks at is learned."""
+    """Each of k slots holds a digit; training decides which part of the strip a slot looks at."""
+
+    reads_digits = True
 
     def __init__(self, channels: int, rows: int, columns: int, digits: int):
         super().__init__(channels, rows, columns, digits)
@@ -85,7 +107,9 @@ class Slots(Head):
 
 
 class Columns(Head):
-    """Each column of the feature map holds a digit or is blank; the columns that fire segment the strip."""
+    """Each column of the feature map holds a digit or is blank; the columns that hold digits segment the strip."""
+
+    reads_digits = reads_places = any_width = True
 
     def __init__(self, channels: int, rows: int, columns: int, digits: int):
         """
@@ -101,9 +125,9 @@ class Columns(Head):
         self.digits = digits
         self.beliefs = nn.Conv2d(channels, 11, (rows, 1))  # ten digits, then blank
         bias = cast(Tensor, self.beliefs.bias)
-        nn.init.normal_(self.beliefs.weight, std=0.01)
+        nn.init.normal_(self.beliefs.weight, std=INITIAL_STD)
         nn.init.zeros_(bias)
-        with torch.no_grad():  # so that k columns fire at first, where there are more
+        with torch.no_grad():  # so that an untrained head expects k digits, where there are more columns than that
             bias[10] = math.log(10 * max(columns - digits, 0.5) / digits)
 
     def log_beliefs(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n w 11"]:
@@ -113,16 +137,14 @@ class Columns(Head):
         return self.log_sum(features, self.digits)
 
     def log_sum(self, features: Float[Tensor, "n c h w"], digits: int) -> Float[Tensor, "n s"]:
-        """log P(sum, so many digits): the number that the head was made for, or another."""
         beliefs = self.log_beliefs(features)
         return log_sum_of_columns(beliefs[..., 10], beliefs[..., :10], digits)
 
     def log_count(self, features: Float[Tensor, "n c h w"], highest: int) -> Float[Tensor, "n m"]:
-        """log P(count of digits = c), c in 0..highest."""
         return log_count_of_columns(self.log_beliefs(features)[..., 10], highest)
 
     def read(self, features: Float[Tensor, "n c h w"], sums: Int64[Tensor, " n"] | None = None) -> Reading | None:
-        """The single likeliest configuration of exactly k firing columns."""
+        """The likeliest of all ways to put exactly k digits into the columns."""
         beliefs = self.log_beliefs(features)
         if sums is not None:
             columns, digits = likeliest_of_sum(beliefs[..., 10], beliefs[..., :10], self.digits, sums)
@@ -133,3 +155,8 @@ class Columns(Head):
 
 
 HEADS: dict[str, type[Head]] = {"direct": Direct, "multi_label": MultiLabel, "slots": Slots, "columns": Columns}
+
+
+def any_width() -> list[str]:
+    """The names of the heads that take strips of any width."""
+    return [name for name, head in HEADS.items() if head.any_width]

@@ -1,7 +1,7 @@
-"""One training in several processes, started by torchrun: each computes its share of every batch, all end up the same.
+"""Training in several processes, which torchrun starts: each computes a shard of every batch, and all stay the same.
 
-The loss curve is that of one process up to rounding: shares are weighted by their size, batch normalisation sees the
-whole batch, and random numbers are drawn for the whole batch in every process.
+The loss curve is that of one process up to rounding: gradients are weighted by the size of the shards, batch
+normalization sees the whole batch, and every process draws the random numbers of the whole batch.
 """
 
 import os
@@ -21,56 +21,56 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Workers:
-    """The processes of one training, and which of them this is; the first writes and logs."""
+class ProcessGroup:
+    """The processes of one training, and which of them this is."""
 
     rank: int = 0
-    count: int = 1
+    size: int = 1
 
     @property
-    def first(self) -> bool:
-        """Whether this process is the one that writes and logs."""
+    def is_main(self) -> bool:
+        """Whether this is the process that writes and logs."""
         return self.rank == 0
 
-    def share(self, batch: Tensor) -> Tensor:
-        """This process's part of a batch; parts differ by one at most."""
-        return batch.tensor_split(self.count)[self.rank]
+    def shard(self, batch: Tensor) -> Tensor:
+        """This process's part of a batch; the sizes of the parts differ by one at most."""
+        return batch.tensor_split(self.size)[self.rank]
 
     def any(self, *values: bool) -> tuple[bool, ...]:
-        """Of each, whether it holds in any process."""
-        if self.count == 1:
+        """For each value, whether it is true in any process."""
+        if self.size == 1:
             return values
-        flags = torch.tensor(values, dtype=torch.int)  # on the CPU: the device goes on
+        flags = torch.tensor(values, dtype=torch.int)  # on the CPU, so that nothing waits for a GPU
         torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX)
         return tuple(map(bool, flags.tolist()))
 
-    def from_first(self, value: T) -> T:
-        """What the first process gave."""
-        if self.count == 1:
+    def from_main(self, value: T) -> T:
+        """The value that the main process passed."""
+        if self.size == 1:
             return value
-        given = [value]
-        torch.distributed.broadcast_object_list(given, device=torch.device("cpu"))
-        return given[0]
+        values = [value]
+        torch.distributed.broadcast_object_list(values, device=torch.device("cpu"))
+        return values[0]
 
     def total(self, value: Tensor) -> Tensor:
-        """The sum over all processes."""
-        if self.count > 1:
+        """The sum over all processes, in place."""
+        if self.size > 1:
             torch.distributed.all_reduce(value)
         return value
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """A model whose gradients are means over all processes; the module given stays the one to read and save."""
-        if self.count == 1:
-            return model
-        _synchronise(model)
-        return DistributedDataParallel(model, forward_sync_buffers=False)
+    def data_parallel(self, module: nn.Module) -> nn.Module:
+        """The module with gradients that are means over all processes; `module` itself keeps the weights."""
+        if self.size == 1:
+            return module
+        _synchronize(module)
+        return DistributedDataParallel(module, forward_sync_buffers=False)
 
 
 def launch(module: str, processes: int, threads: int) -> None:
-    """Runs as many processes of `module` by torchrun, unless this is one of them.
+    """Run so many processes of `module` by torchrun, unless this is one of them.
 
     Raises:
-        SystemExit: once they have ended, with the exit code of the first that failed.
+        SystemExit: when they have ended, with the exit code of the first that failed.
     """
     if processes == 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return
@@ -82,7 +82,7 @@ def launch(module: str, processes: int, threads: int) -> None:
     try:
         run(parse_args(["--standalone", f"--nproc-per-node={processes}", "-m", module]))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
-        code = error.get_first_failure()[1].exitcode  # negative where a signal ended it
+        code = error.get_first_failure()[1].exitcode  # negative if a signal ended it
         raise SystemExit(code if code > 0 else 128 - code) from error
     except SignalException as error:
         raise SystemExit(128 + error.sigval) from error
@@ -90,26 +90,26 @@ def launch(module: str, processes: int, threads: int) -> None:
 
 
 @contextmanager
-def workers(device: torch.device) -> Iterator[Workers]:
-    """The processes that torchrun started, or this one alone."""
+def process_group(device: torch.device) -> Iterator[ProcessGroup]:
+    """The processes that torchrun started, or this one alone; only the main process can print within the block."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        yield Workers()
+        yield ProcessGroup()
         return
     torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
-    team = Workers(torch.distributed.get_rank(), count)
+    group = ProcessGroup(torch.distributed.get_rank(), count)
     try:
         with ExitStack() as silence:
-            if not team.first:
+            if not group.is_main:
                 nowhere = silence.enter_context(Path(os.devnull).open("w"))
                 silence.enter_context(redirect_stdout(nowhere))
                 silence.enter_context(redirect_stderr(nowhere))
-            yield team
+            yield group
     finally:
         torch.distributed.destroy_process_group()
 
 
-class _Total(torch.autograd.Function):
+class _Sum(torch.autograd.Function):
     """The sum over all processes; its gradient is the sum of theirs."""
 
     @staticmethod
@@ -128,19 +128,19 @@ def _reduced(value: Tensor) -> Tensor:
 
 
 class GlobalBatchNorm(nn.BatchNorm2d):
-    """Normalises by the whole batch's statistics. torch.nn.SyncBatchNorm does so on GPUs only."""
+    """Normalizes by the whole batch's statistics. torch.nn.SyncBatchNorm does so on GPUs only."""
 
     def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:  # noqa: A002 (as in nn.Module)
         if not self.training:
             return super().forward(input)
         x = input.to(self.weight.dtype)  # from bfloat16
         count = _reduced(x.new_full((), x.numel() / self.num_features))
-        mean: Tensor = _Total.apply(x.sum((0, 2, 3))) / count
-        centred = x - mean[:, None, None]  # and only then squared: the difference of two squares would lose digits
-        variance: Tensor = _Total.apply(centred.square().sum((0, 2, 3))) / count
+        mean: Tensor = _Sum.apply(x.sum((0, 2, 3))) / count
+        centered = x - mean[:, None, None]  # squared only then: the difference of two squares would lose digits
+        variance: Tensor = _Sum.apply(centered.square().sum((0, 2, 3))) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1))
         scale = (variance + self.eps).rsqrt() * self.weight
-        normal: Tensor = centred * scale[:, None, None] + self.bias[:, None, None]
+        normal: Tensor = centered * scale[:, None, None] + self.bias[:, None, None]
         return normal.to(input.dtype)
 
     def _remember(self, mean: Float[Tensor, " c"], variance: Float[Tensor, " c"]) -> None:
@@ -153,8 +153,8 @@ class GlobalBatchNorm(nn.BatchNorm2d):
         self.num_batches_tracked += 1
 
 
-def _synchronise(model: nn.Module) -> None:
-    """In place, so that whoever holds a weight of the model still does."""
-    for layer in model.modules():
+def _synchronize(module: nn.Module) -> None:
+    """Give the batch normalization the statistics of the whole batch, in place: weights stay the same tensors."""
+    for layer in module.modules():
         if type(layer) is nn.BatchNorm2d:
             layer.__class__ = GlobalBatchNorm

@@ -1,6 +1,6 @@
-"""A model as MLflow serves it: uint8 strips in; sum, its probability and digits out. Normalisation is within.
+"""The model as MLflow serves it: uint8 strips in; the sum, its probability, the digits and their places out.
 
-MLflow calls `_load_pyfunc`; the rest says what goes in and out without loading the weights.
+MLflow calls `_load_pyfunc`. `schema` names the inputs and outputs without loading the weights.
 """
 
 import json
@@ -10,34 +10,38 @@ from typing import Any
 import numpy as np
 import safetensors
 
-Column = tuple[str, str, tuple[int, ...]]  # name, NumPy's name of the type, shape with -1 for any number
+Column = tuple[str, str, tuple[int, ...]]  # name, NumPy type, shape with -1 for the number of strips
 NEEDS = ("jaxtyping", "numpy", "pydantic", "pyyaml", "safetensors", "torch", "torchvision", "tqdm")
 
 
 def schema(path: Path) -> tuple[list[Column], list[Column]]:
-    """Inputs and outputs of the model in a file."""
+    """The inputs and the outputs of the model in a file."""
+    from digitsum.model.heads import HEADS
+
     with safetensors.safe_open(path, framework="np") as file:
         description = json.loads(file.metadata()["digitsum"])
-    data, head = description["data"], description["params"]["head"]
+    data, head = description["data"], HEADS[description["params"]["head"]]
     outputs: list[Column] = [("sum", "int64", (-1,)), ("probability", "float32", (-1,))]
-    if head in ("columns", "slots"):
+    if head.reads_digits:
         outputs.append(("digits", "int64", (-1, data["digits"])))
-    if head == "columns":
+    if head.reads_places:
         outputs.append(("centres", "int64", (-1, data["digits"])))
     return [("", "uint8", (-1, data["height"], data["width"]))], outputs
 
 
-class Served:
+class ServedModel:
     def __init__(self, path: Path):
-        from digitsum.model.architecture import SumModel
+        from digitsum.model.model_file import read_model
 
-        self.model = SumModel.read(path)
+        self.model = read_model(path)
 
     def predict(self, strips: np.ndarray, _params: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
         """
         Raises:
-            MlflowException: if a strip is black, as it is where floats were sent, which MLflow cuts to integers.
+            MlflowException: if a strip is black, as it is after MLflow has truncated floats in 0..1 to integers.
         """
+        from digitsum.model.prediction import predict
+
         black = np.flatnonzero(strips.max(axis=(1, 2), initial=0) <= 1)
         if len(black):
             from mlflow.exceptions import MlflowException
@@ -46,12 +50,12 @@ class Served:
                 f"Nothing to read on {len(black)} of {len(strips)} strips, the first being {black[0]}: all black. "
                 "Pixels are whole numbers, 0 for paper to 255 for ink."
             )
-        said = self.model.predict(np.ascontiguousarray(strips, dtype=np.uint8))
-        sums = said.log_probability.argmax(axis=1)
-        probability = np.exp(said.log_probability[np.arange(len(sums)), sums]).astype(np.float32)
-        answers = {"sum": sums, "probability": probability, "digits": said.digits, "centres": said.centres}
-        return {name: value for name, value in answers.items() if value is not None}
+        prediction = predict(self.model, np.ascontiguousarray(strips, dtype=np.uint8))
+        sums = prediction.log_probability.argmax(axis=1)
+        probability = np.exp(prediction.log_probability[np.arange(len(sums)), sums]).astype(np.float32)
+        outputs = {"sum": sums, "probability": probability, "digits": prediction.digits, "centres": prediction.centres}
+        return {name: value for name, value in outputs.items() if value is not None}
 
 
-def _load_pyfunc(path: str) -> Served:
-    return Served(Path(path))
+def _load_pyfunc(path: str) -> ServedModel:
+    return ServedModel(Path(path))

@@ -19,7 +19,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from digitsum.errors import InputError
 from digitsum.model.architecture import SumModel
 from digitsum.model.devices import prepare
-from digitsum.model.heads import Columns
+from digitsum.model.model_file import read_model
 from digitsum.places import PROCESSED
 from digitsum.ports import require_free
 from digitsum.reading.fitting import to_strip
@@ -40,7 +40,7 @@ def serve(model: Path, port: int) -> None:
         InputError: if the port is taken or the model cannot be read.
     """
     require_free(port, "make demo")
-    app = application(SumModel.read(model).to(prepare("cpu", THREADS, "--device")))
+    app = application(read_model(model).to(prepare("cpu", THREADS, "--device")))
     print(f"demo      http://127.0.0.1:{port}\n(control-C ends it)", flush=True)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
@@ -49,7 +49,7 @@ def application(model: SumModel) -> FastAPI:
     """Its page, what the model is, an image of the test strips, and the reading of an image that is sent."""
     app = FastAPI(openapi_url=None)  # whose pages would want a network
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
-    counts = isinstance(model.head, Columns)
+    counts = model.head.any_width
     reader_for = lru_cache(maxsize=16)(partial(Reader, model))
     one_at_a_time = Lock()
     rng = np.random.default_rng()

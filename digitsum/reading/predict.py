@@ -15,8 +15,8 @@ from jaxtyping import UInt8
 
 from digitsum.errors import InputError
 from digitsum.formats import read_array
-from digitsum.model.architecture import SumModel
 from digitsum.model.devices import prepare
+from digitsum.model.model_file import read_model
 from digitsum.progress import Progress
 from digitsum.reading.drawing import Pictures
 from digitsum.reading.fitting import Strip, to_strip
@@ -50,7 +50,7 @@ def predict(
     threads: int,
 ) -> int:
     """With the model in a file; the rest as `answer_all`."""
-    reader = Reader(SumModel.read(model).to(prepare(device, threads, "--device")), count)
+    reader = Reader(read_model(model).to(prepare(device, threads, "--device")), count)
     return answer_all(files, reader, batch_size, form, draw)
 
 

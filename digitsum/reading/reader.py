@@ -9,8 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from digitsum.errors import InputError
+from digitsum.model import BATCH_SIZE
 from digitsum.model.architecture import SumModel
-from digitsum.model.heads import Columns
+from digitsum.model.heads import any_width
+from digitsum.model.prediction import predict, predict_counts
 from digitsum.reading.fitting import Form, Strip
 
 MOST_DIGITS = 100  # on one strip; the widest has room for about as many
@@ -38,18 +40,17 @@ class Reader:
             InputError: if the model cannot read so many.
         """
         self._model, self._count = model, model.data.digits if count is None else count
-        any_width = isinstance(model.head, Columns)
         if self._count != "auto" and not 1 <= self._count <= MOST_DIGITS:
             raise InputError(f"a count of {self._count} digits; 1 to {MOST_DIGITS} can be read")
-        if self._count != model.data.digits and not any_width:
+        if self._count != model.data.digits and not model.head.any_width:
             raise InputError(
                 f"the head {model.params.head} reads {model.data.digits} digits and no other number; "
-                "train a model with model.head: columns"
+                f"train a model with model.head: {' or '.join(any_width())}"
             )
-        self.form = Form.of(model.data, any_width)
+        self.form = Form.of(model.data, model.head.any_width)
         self._model_for = lru_cache(maxsize=16)(self._made_for)
 
-    def read(self, strips: Sequence[Strip], batch_size: int = 250) -> list[Answer | InputError]:
+    def read(self, strips: Sequence[Strip], batch_size: int = BATCH_SIZE) -> list[Answer | InputError]:
         """One answer for each strip, or why there is none."""
         answers: list[Answer | InputError] = [InputError("no digits are seen on it")] * len(strips)
         widths = np.array([strip.image.shape[1] for strip in strips], int)
@@ -60,7 +61,7 @@ class Reader:
             for count in np.unique(counts[counts > 0]):
                 chosen = np.flatnonzero(counts == count)
                 model = self._model_for(int(count), int(width))
-                said = model.predict(_filled(images[chosen], model.data.width), batch_size)
+                said = predict(model, _filled(images[chosen], model.data.width), batch_size)
                 sums = said.log_probability.argmax(axis=1)
                 probability = sure[chosen] * np.exp(said.log_probability[np.arange(len(sums)), sums].astype(np.float64))
                 for row, number in enumerate(alike[chosen].tolist()):
@@ -74,7 +75,7 @@ class Reader:
         if self._count != "auto":
             return np.full(len(images), self._count), np.ones(len(images), np.float32)
         columns = images.shape[2] // self._model.backbone.stride
-        log_probability = self._model.predict_count(images, min(columns, MOST_DIGITS))
+        log_probability = predict_counts(self._model, images, min(columns, MOST_DIGITS))
         return log_probability.argmax(axis=1), np.exp(log_probability.max(axis=1))
 
     def _made_for(self, count: int, width: int) -> SumModel:

@@ -10,6 +10,7 @@ from digitsum.analysis.intervals import wilson
 from digitsum.files import sha256
 from digitsum.formats import read_array, read_json
 from digitsum.model.architecture import SumModel
+from digitsum.model.prediction import predict
 from digitsum.strips import sources
 from digitsum.strips.dataset import Strips
 
@@ -73,7 +74,7 @@ def look(files: list[str], before: Strips, new: Strips, model: SumModel, judge: 
     shares = counts / counts.sum(axis=1, keepdims=True)
     seen = counts.sum(axis=0) > 0
     p_value = float(chi2_contingency(counts[:, seen]).pvalue) if seen.sum() > 1 else 1.0
-    hits = int((model.predict(new.images).log_probability.argmax(axis=1) == new.sums).sum())
+    hits = int((predict(model, new.images).log_probability.argmax(axis=1) == new.sums).sum())
     low, high = wilson(hits, len(new))
     distance = float(np.abs(shares[0] - shares[1]).sum() / 2)
     return Drift(tuple(files), Look.at(before), Look.at(new), distance, p_value, hits / len(new), low, high, judge)

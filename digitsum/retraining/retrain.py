@@ -17,6 +17,7 @@ from digitsum.formats import load_yaml
 from digitsum.judging.promotion import Candidate, promote
 from digitsum.model.architecture import SumModel
 from digitsum.model.devices import prepare
+from digitsum.model.model_file import read_model
 from digitsum.params.evaluate import EvaluateParams
 from digitsum.params.gate import GateParams
 from digitsum.params.ingest import IngestParams
@@ -142,7 +143,7 @@ def last_judge() -> tuple[str, SumModel | None]:
                 client, Rows(client, experiment), row
             ).model()
     with suppress(InputError):  # none, or one that this code cannot read
-        return "the last model", SumModel.read(MODEL)
+        return "the last model", read_model(MODEL)
     return "", None
 
 
