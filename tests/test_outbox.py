@@ -1,7 +1,9 @@
 """Cut off anywhere and called again, recording sends nothing twice and leaves nothing out; and it ends no stage."""
 
+import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,14 +14,18 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from conftest import ROOT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shell import call
 
+from digitsum.dependencies import neighbors
+from digitsum.errors import InputError
 from digitsum.formats import load_yaml
+from digitsum.locks import alone
 from digitsum.tracking.recording import sender
 from digitsum.tracking.recording.outbox import Parcel, Process, parcels
-from digitsum.tracking.recording.tracker import OutboxTracker
+from digitsum.tracking.recording.tracker import OutboxTracker, tracked
 from digitsum.tracking.results import checksums, patches
 from digitsum.tracking.results.dvc_files import essence
 from digitsum.tracking.results.result import Occurrence
@@ -240,7 +246,103 @@ def test_outbox_that_is_gone_does_not_end_a_stage(
     assert said.count("\n") == 1
 
 
-def test_process_is_told_from_another_with_its_number() -> None:
+PIPELINE = "stages: {train: {cmd: train, outs: [model]}, judge: {cmd: judge}}"
+
+
+def break_recording(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Break what recording needs."""
+    if name == "no folder":
+        (folder / ".digitsum").write_text("not a folder, so that nothing can be written there, by root either")
+    elif name == "no locks":
+
+        def refuse(_file: object, _operation: int) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr("fcntl.flock", refuse)  # no file system here lacks them
+    elif name == "no interpreter":
+        monkeypatch.setattr(sys, "executable", str(folder / "python"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "warning"),
+    [
+        ("no folder", "this run is not recorded ("),
+        ("no locks", "this run is not recorded ("),
+        ("no interpreter", "no process sends this run to MLflow ("),
+    ],
+)
+def test_stage_that_cannot_be_recorded_runs_to_its_end(
+    fault: str,
+    warning: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.yaml").write_text(PIPELINE)
+    Path("params.yaml").write_text("train: {}\n")
+    break_recording(fault, tmp_path, monkeypatch)
+    with tracked("train") as tracker:
+        tracker.params("train", {"epochs": 1})
+        tracker.metrics({"loss": 1.0})
+        Path("model").write_text("weights")
+        tracker.file(Path("model"))
+    said = capsys.readouterr().err
+    assert said.startswith(f"warning: {warning}")
+    assert said.count("\n") == 1
+    ends = [parcel.events()[-1]["status"] for parcel in parcels()]
+    assert ends == (["FINISHED"] if fault == "no interpreter" else [])
+
+
+@pytest.mark.parametrize("switch", ["on", "off"])
+@pytest.mark.parametrize(
+    ("pipeline", "reason"),
+    [
+        (PIPELINE, "dvc.yaml: no stage polish, only train, judge; add it before you run it"),
+        ("stages: [", r"dvc.yaml: not readable as a pipeline \("),
+        ("a: 1", r"dvc.yaml: not readable as a pipeline \('stages'"),
+        (None, "dvc.yaml: no such file; run stages in the folder that has it"),
+    ],
+)
+def test_stage_that_the_pipeline_lacks_is_refused_before_any_work(
+    pipeline: str | None, reason: str, switch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIGITSUM_TRACKING", switch)
+    if pipeline is not None:
+        Path("dvc.yaml").write_text(pipeline)
+    with pytest.raises(InputError, match=f"^{reason}"), tracked("polish"):
+        raise AssertionError("work began")
+    assert not Path(".digitsum").exists()
+
+
+def test_lock_is_held_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with alone("one", wait=False) as held, alone("one", wait=False) as also, alone("other", wait=False) as another:
+        assert (held, also, another) == (True, False, True)
+    with alone("one", wait=False) as held:
+        assert held
+    shutil.rmtree(".digitsum")
+    Path(".digitsum").touch()
+    with pytest.raises(InputError, match=r"\.digitsum/locks/one: cannot be written"), alone("one"):
+        pass
+
+
+def test_rooms_of_tracking_keep_to_themselves() -> None:
+    """Results know no MLflow, which rows alone know, and arrows go down: results, rows, recording, the rest."""
+    allowed = {"results": {"results"}, "rows": {"results", "rows"}, "recording": {"results", "rows", "recording"}}
+    tracking = ROOT / "digitsum" / "tracking"
+    for file in sorted(tracking.rglob("*.py")):
+        room = file.relative_to(tracking).parts[0]
+        if room != "rows":
+            assert not re.search(r"^\s*(import|from) mlflow", file.read_text(), re.MULTILINE), file
+        for path in neighbors(file):
+            if room in allowed and path.is_relative_to(tracking) and path.parent != tracking:
+                assert path.relative_to(tracking).parts[0] in allowed[room], f"{file} imports {path}"
+            assert room not in allowed or path.parent != tracking or path.name == "__init__.py", f"{file}: {path}"
+
+
+def test_process_is_not_another_with_its_number() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         process = Process.of(psutil.Process(child.pid))
         assert process.alive

@@ -172,6 +172,7 @@ def test_three_experiments_are_three_rows(made: Path) -> None:
     assert {run.data.tags["digitsum.restored"] for run in cached.values()} == {"true"}
 
     assert sync().startswith("mlflow: up to date\n")
+    assert found["there"].info.run_id in digitsum("trace", "there")
     call("git", "checkout", "-q", ".")
     call("dvc", "exp", "apply", "here", **ON)
     assert sync().startswith("mlflow: up to date\n")
@@ -442,7 +443,8 @@ def test_trace_both_ways(made: Path) -> None:
     (row,) = rows()
     client, experiment = store()
     (logged,) = client.search_logged_models([experiment])
-    ends = (row.info.run_id, row.info.run_name, "models/model.safetensors", f"models:/{logged.model_id}")
+    names = (row.info.run_id, row.info.run_id[:12], row.info.run_name)
+    ends = (*names, "HEAD", "models/model.safetensors", f"models:/{logged.model_id}")
     accounts = {digitsum("trace", end) for end in ends}
     (account,) = accounts
     lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
@@ -488,6 +490,42 @@ def test_commands_of_trace_bring_a_dirty_result_back(made: Path) -> None:
     assert call("git", "status", "--porcelain", "-uall").count("??") == 0
 
 
+def checkout(folder: Path) -> list[object]:
+    """What must not change in a user's repository."""
+    git = folder / ".git"
+    return [(git / name).read_bytes() for name in ("HEAD", "index", "config")] + [call("git", "status", "--porcelain")]
+
+
+def test_project_in_a_subfolder_of_a_repository(
+    made: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outer = tmp_path_factory.mktemp("outer")
+    shutil.copytree(made, outer / "a project", symlinks=True, ignore=shutil.ignore_patterns(".git"))
+    monkeypatch.chdir(outer / "a project")
+    call("git", "-C", str(outer), "init", "-q")
+    for name, value in {"user.email": "a@example.org", "user.name": "A"}.items():
+        call("git", "config", name, value)
+    call("git", "add", "-A")
+    call("git", "commit", "-qm", "result")
+    assert "mlflow: 1 row added: workspace on" in sync()
+    change(Path(), "confusion", examples=7)
+    code = Path("stages/confusion.py")
+    code.write_text(code.read_text() + "# no change\n")
+    call("dvc", "repro", **ON)
+    assert "1 row added" in sync()
+    clean, dirty = sorted(rows(), key=lambda row: row.data.tags["digitsum.dirty"])
+    assert [row.data.tags["digitsum.dirty"] for row in (clean, dirty)] == ["false", "true"]
+    assert clean.info.run_id in digitsum("trace", "HEAD")
+    assert digitsum("reproduce", dirty.info.run_id).endswith("identical: every stage made the same bytes\n")
+    kept = code.read_text()
+    account = digitsum("trace", dirty.info.run_id)
+    for command in account[account.index("again") + 13 :].splitlines():
+        if "reproduce" not in command:
+            call("sh", "-c", command)
+    assert code.read_text() == kept
+    assert "Data and pipelines are up to date" in call("dvc", "repro")
+
+
 def test_reproduce_is_identical_and_names_the_first_stage_that_is_not(made: Path) -> None:
     call("dvc", "exp", "run", "--temp", "-n", "gone", "-S", "confusion.examples=7", **ON)
     sync()
@@ -495,8 +533,12 @@ def test_reproduce_is_identical_and_names_the_first_stage_that_is_not(made: Path
     call("dvc", "exp", "remove", "gone")
     call("git", "gc", "-q", "--prune=now")
     call("git", "rev-parse", "--verify", "-q", f"{row.data.tags['mlflow.source.git.commit']}^{{commit}}", code=1)
-    said = digitsum("reproduce", row.info.run_id)
+    before = checkout(made)
+    # as git sets them for `git rebase --exec` in a worktree, for hooks and for aliases
+    mine = {"GIT_DIR": str(made / ".git"), "GIT_WORK_TREE": str(made), "GIT_INDEX_FILE": str(made / ".git" / "index")}
+    said = digitsum("reproduce", row.info.run_id, **mine)
     assert said.endswith("identical: every stage made the same bytes\n")
+    assert checkout(made) == before
     client, _ = store()
     assert client.get_run(row.info.run_id).data.tags["digitsum.reproduced"].startswith("identical")
 
