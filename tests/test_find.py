@@ -11,7 +11,7 @@ from digitsum.tracking.reproduce import reproduce
 from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.registry import Registry
 from digitsum.tracking.rows.run import Run
-from digitsum.tracking.rows.store import Store
+from digitsum.tracking.rows.store import Store, opened
 from digitsum.tracking.trace import account
 
 HOSTILE = "\x1b]0;title\x07\x1b[2J\u202ename\x9b"
@@ -88,6 +88,20 @@ def test_texts_of_the_store_do_not_drive_the_terminal(store: Store) -> None:
     assert all(line.isprintable() for line in text.splitlines())
     assert not any(line.startswith("again        rm") for line in text.splitlines())
     assert row(store, 0).name == "]0;title[2Jname"
+
+
+@pytest.mark.parametrize("text", ["[", "[" * 8000, "{}", "1"])
+def test_row_with_a_foreign_tag_is_one_line(store: Store, text: str) -> None:
+    other = store.begin("other", {"digitsum.result": "x", "digitsum.occasions": text}, 0)
+    with pytest.raises(InputError, match=r"tag digitsum\.occasions is not a list"):
+        account(store, find_row(store, other))
+
+
+def test_password_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    with pytest.raises(InputError, match=r"http://user:\*\*\*@127") as raised, opened():
+        pass
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("origin", ["--upload-pack=touch x", "HEAD", "0" * 39, "0" * 40 + "\n", ""])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from digitsum.errors import InputError
 from digitsum.tracking.results.git import is_commit
@@ -50,7 +51,14 @@ def occasions_tag(occasions: list[str]) -> str:
 
 
 def occasions_of(tags: Mapping[str, str]) -> list[str]:
-    return list(json.loads(tags["digitsum.occasions"]))
+    """
+    Raises:
+        InputError: if the row is not finished, or somebody wrote something else into the tag.
+    """
+    found = _read(tags, "digitsum.occasions")
+    if not isinstance(found, list):
+        raise InputError("the row's tag digitsum.occasions is not a list in JSON; python -m digitsum sync may mend it")
+    return [str(occasion) for occasion in found]
 
 
 def _note(result: Occurrence) -> str:
@@ -79,13 +87,20 @@ def origin_of(tags: Mapping[str, str]) -> tuple[str, bool]:
 
 def code_of(tags: Mapping[str, str]) -> str:
     """The commit and changes of a row's code, in words."""
-    commit, origin = tags[COMMIT], tags["digitsum.origin"]
-    if tags["digitsum.patched"] == "true":
+    commit, origin = tags.get(COMMIT, "an unknown commit"), tags.get("digitsum.origin")
+    if tags.get("digitsum.patched") == "true":
         return f"{commit}, with {PATCH}" if origin == commit else f"{commit}, which is {origin} with {PATCH}"
-    return commit + (", with unknown changes" if tags[DIRTY] == "true" else "")
+    return commit + (", with unknown changes" if tags.get(DIRTY) == "true" else "")
 
 
 def checksums_of(tags: Mapping[str, str]) -> dict[str, str]:
     """Path to checksum, of the data and the model of a row."""
-    found: dict[str, str] = json.loads(tags.get("digitsum.checksums", "{}"))
-    return found
+    found = _read(tags, "digitsum.checksums")
+    return {path: str(md5) for path, md5 in found.items()} if isinstance(found, dict) else {}
+
+
+def _read(tags: Mapping[str, str], name: str) -> Any:
+    try:
+        return json.loads(tags.get(name, "null"))
+    except (ValueError, RecursionError):
+        return None
