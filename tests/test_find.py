@@ -8,6 +8,7 @@ from test_outbox import a_result
 from digitsum.errors import InputError
 from digitsum.tracking.find import find_row
 from digitsum.tracking.reproduce import reproduce
+from digitsum.tracking.results.occurrences import from_lock
 from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.registry import Registry
 from digitsum.tracking.rows.run import Run
@@ -111,3 +112,12 @@ def test_origin_that_is_no_commit_id_does_not_reach_git(store: Store, origin: st
     with pytest.raises(InputError, match=r"tag digitsum\.origin is .*, not a commit id"):
         reproduce(store, row(store, 1))
     assert "not a commit id" in account(store, row(store, 1))
+
+
+LOCKS = ["", "<<<<<<< HEAD\nstages: {}\n", "stages:", "a: 1", "stages: {a: {outs: [{path: b}]}}", "\x00", "[" * 9000]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_lock_that_cannot_be_read_is_one_line(lock: str) -> None:
+    with pytest.raises(InputError, match=r"^HEAD: its dvc\.lock cannot be read \("):
+        from_lock(lock, "HEAD")

@@ -21,7 +21,10 @@ from digitsum.tracking.results.git import blobs, commit_of, git, head_commit
 from digitsum.tracking.results.result import Occurrence, Result
 
 SEEN = STATE / "results"  # results of this workspace that have no row yet
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, subprocess.CalledProcessError)
+UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError),
+    *(yaml.YAMLError, subprocess.CalledProcessError),
+)
 
 
 def in_workspace() -> Occurrence | None:
