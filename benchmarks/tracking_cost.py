@@ -1,4 +1,4 @@
-"""What tracking costs: the default pipeline with it and without, and one more result in a store that has many.
+"""Measure what tracking costs: the default pipeline with and without it, and one more result in a store with many.
 
     PYTHONPATH=. python benchmarks/tracking_cost.py [--pairs 2] [--rows 1000]
 
@@ -15,13 +15,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from digitsum.tracking.results.result import in_commit
-from digitsum.tracking.rows.rows import Rows
-from digitsum.tracking.rows.store import connect, experiment_id
+from digitsum.tracking.results.occurrences import in_commit
+from digitsum.tracking.rows.add import add
+from digitsum.tracking.rows.store import Store
 
 
 def pipeline(clone: Path, tracking: str) -> float:
-    """Seconds of all stages, whatever is in the cache, and of the sync after them, as in make run."""
+    """Seconds of all stages, none of them from the cache, and of the sync after them, as in make run."""
     here = {**os.environ, "DIGITSUM_TRACKING": tracking}
     words = [["-m", "dvc", "repro", "--force", "--no-run-cache"], ["-m", "digitsum", "sync"]]
     start = time.monotonic()
@@ -31,16 +31,15 @@ def pipeline(clone: Path, tracking: str) -> float:
 
 
 def one_more(clone: Path, rows: int) -> tuple[float, float]:
-    """Seconds of a sync that adds one result to a store of so many, and of importing MLflow alone."""
-    client = connect(f"sqlite:///{clone / 'many.db'}")
-    store = Rows(client, experiment_id(client))
+    """Seconds of a sync that adds one result to a store with so many, and of importing MLflow alone."""
+    store = Store.at(f"sqlite:///{clone / 'many.db'}")
     os.chdir(clone)
     result = in_commit("HEAD", None)
     assert result is not None
     for number in range(rows):
         lock = result.lock.replace(next(iter(result.outs.values())), f"{number:032x}.dir")
-        store.add(replace(result, lock=lock, occasion=f"number {number}"))
-    here = {**os.environ, "MLFLOW_TRACKING_URI": client.tracking_uri, "DIGITSUM_TRACKING": "on"}
+        add(store, replace(result, lock=lock, name=f"number {number}"))
+    here = {**os.environ, "MLFLOW_TRACKING_URI": store.uri, "DIGITSUM_TRACKING": "on"}
     start = time.monotonic()
     subprocess.run([sys.executable, "-m", "digitsum", "sync"], env=here, check=True)
     took = time.monotonic() - start
@@ -60,7 +59,7 @@ def main() -> None:
         subprocess.run(["git", "clone", "-q", ".", str(clone)], check=True)
         if words.rows:
             took, imports = one_more(clone, words.rows)
-            print(f"one result more in a store of {words.rows}: {took:.1f} s, importing MLflow alone {imports:.1f} s")
+            print(f"one more result in a store with {words.rows}: {took:.1f} s, importing MLflow alone {imports:.1f} s")
         for pair in range(words.pairs):
             order = ("on", "off") if pair % 2 == 0 else ("off", "on")
             seconds = {tracking: pipeline(clone, tracking) for tracking in order}

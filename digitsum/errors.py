@@ -6,5 +6,6 @@ class InputError(Exception):
 
 
 def one_line(error: BaseException, longest: int = 160) -> str:
-    """The message of an error on one line of at most `longest` characters; its type where it has no message."""
-    return " ".join(str(error).split())[:longest] or type(error).__name__
+    """The message of an error on one line of at most `longest` printable characters; its type if it has no message."""
+    line = " ".join(str(error).split())
+    return "".join(letter for letter in line if letter.isprintable())[:longest] or type(error).__name__

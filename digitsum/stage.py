@@ -1,4 +1,4 @@
-"""What every stage does around its work."""
+"""Run a stage: signals, errors in one line, and exit codes."""
 
 import ctypes
 import os
@@ -12,16 +12,16 @@ PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 def run(main: Callable[[], None]) -> None:
-    """Calls `main`; what a user can mend ends in one line and exit code 1, without a traceback."""
-    # as an exception, so that what is half-written goes and the tracked run ends
+    """Call `main`. An error that a user can mend ends in one line and exit code 1, without a traceback."""
+    # an exception, so that half-written files are removed and the tracked run ends
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if sys.platform == "linux" and "DVC_STAGE" in os.environ:
-        # a killed dvc would leave its stage at work, to write where the next one does
+        # without this, the stage of a killed dvc would go on, and write where the next one writes
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         main()
     except InputError as error:
-        sys.exit(f"error: {error}" if os.environ.get("RANK", "0") == "0" else 1)  # said once
+        sys.exit(f"error: {error}" if os.environ.get("RANK", "0") == "0" else 1)  # one process prints it
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise

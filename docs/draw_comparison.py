@@ -5,18 +5,18 @@ from pathlib import Path
 from browser import page
 from servers import mlflow_server
 
-from digitsum.tracking.rows.rows import Rows
-from digitsum.tracking.rows.store import opened, tracking_uri
+from digitsum.tracking.rows.settings import tracking_uri
+from digitsum.tracking.rows.store import opened
 from digitsum.tracking.ui import comparison
 
 
 def main() -> None:
     with (
-        opened() as (client, experiment),
+        opened() as store,
         mlflow_server(tracking_uri(), Path("mlartifacts")) as (address, _),
         page(1300, 1400) as tab,
     ):
-        tab.goto(comparison(address, Rows(client, experiment)))
+        tab.goto(comparison(address, store))
         tab.get_by_text("accuracy", exact=True).first.wait_for()
         tab.get_by_role("button", name="Close").click()  # the assistant beside it
         tab.get_by_role("switch", name="Parameters - Show diff only").click()

@@ -11,12 +11,12 @@ from test_tracking import ON, digitsum, made, rows, store, sync, template  # noq
 
 from digitsum.errors import InputError
 from digitsum.judging.compare import compare_with
-from digitsum.tracking.find import Other
+from digitsum.tracking.results.result import Result
 
 
 def cached(path: str) -> Path:
     """The file in DVC's cache that dvc.lock has for a path."""
-    md5 = Other("", Path("dvc.lock").read_text()).checksum(path)
+    md5 = Result("", Path("dvc.lock").read_text()).checksum(path)
     assert md5 is not None
     return Path(".dvc/cache/files/md5") / md5[:2] / md5[2:]
 
@@ -24,7 +24,7 @@ def cached(path: str) -> Path:
 @pytest.mark.usefixtures("made")
 def test_comparison_with_a_commit_a_run_and_the_champion() -> None:
     assert digitsum("compare", "--if-champion") == ""
-    assert "no champion is registered; name a git revision" in digitsum("compare", code=1)
+    assert "no champion is registered; name a result to compare with" in digitsum("compare", code=1)
     assert digitsum("compare", "HEAD") == "compared  with HEAD: every prediction is the same\n"
     before = pd.read_csv("reports/predictions.csv")
     sync("--history")
@@ -77,10 +77,10 @@ def test_comparison_with_a_commit_a_run_and_the_champion() -> None:
 @pytest.mark.usefixtures("made")
 def test_results_on_other_test_data_or_without_predictions_are_refused() -> None:
     lock = Path("dvc.lock").read_text()
-    here = Other("here", lock)
+    here = Result("here", lock)
     strips, predicted = (here.checksum(path) for path in ("data/processed/test/strips.npy", "reports/predictions.csv"))
     with pytest.raises(InputError, match=r"judged on other test data \(data/processed/test/strips\.npy differs\)"):
-        compare_with(Other("that", lock.replace(str(strips), "f" * 32)))
+        compare_with(Result("that", lock.replace(str(strips), "f" * 32)))
     with pytest.raises(InputError, match="neither in DVC's cache nor in MLflow nor in a remote"):
-        compare_with(Other("that", lock.replace(str(predicted), "f" * 32)))
+        compare_with(Result("that", lock.replace(str(predicted), "f" * 32)))
     assert not Path("reports/comparison.html").exists()

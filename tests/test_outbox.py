@@ -1,7 +1,9 @@
-"""CutError off anywhere and called again, nothing is told twice and nothing is left out."""
+"""Cut off anywhere and called again, recording sends nothing twice and leaves nothing out; and it ends no stage."""
 
+import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,19 +14,24 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from conftest import ROOT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shell import call
 
+from digitsum.dependencies import neighbors
+from digitsum.errors import InputError
 from digitsum.formats import load_yaml
+from digitsum.locks import alone
 from digitsum.tracking.recording import sender
 from digitsum.tracking.recording.outbox import Parcel, Process, parcels
-from digitsum.tracking.recording.tracker import OutboxTracker
+from digitsum.tracking.recording.tracker import OutboxTracker, tracked
 from digitsum.tracking.results import checksums, patches
-from digitsum.tracking.results.result import Result, essence
+from digitsum.tracking.results.dvc_files import essence
+from digitsum.tracking.results.result import Occurrence
+from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.models import ModelForm
-from digitsum.tracking.rows.rows import Rows
-from digitsum.tracking.rows.store import connect, experiment_id
+from digitsum.tracking.rows.store import Store
 
 
 class CutError(Exception):
@@ -55,10 +62,12 @@ class Unreliable:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, str]:
-    folder = tmp_path_factory.mktemp("store")
-    client = connect(f"sqlite:///{folder / 'mlflow.db'}")
-    return client, client.create_experiment("cut", (folder / "artifacts").as_uri())
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store.at(f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}")
+
+
+def cut(store: Store, calls: int, after: bool) -> Store:
+    return Store(Unreliable(store.client, calls, after), store.experiment)
 
 
 def write_parcel(uri: str) -> Parcel:
@@ -74,28 +83,22 @@ def write_parcel(uri: str) -> Parcel:
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_parcel_is_sent_once(
-    store: tuple[Any, str], after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parcel_is_sent_once(store: Store, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sender, "BATCH", 2)
-    client, experiment = store
+    client = store.client
     for calls in range(1, 30):
-        parcel = write_parcel(client.tracking_uri)
+        parcel = write_parcel(store.uri)
         name = parcel.folder.name
-        cut = sender.Sender()
-        cut._stores[client.tracking_uri] = Unreliable(client, calls, after), experiment
         try:
-            cut.send(parcel)
+            sender.Sender(cut(store, calls, after)).send(parcel)
         except CutError:
-            again = sender.Sender()
-            again._stores[client.tracking_uri] = client, experiment
-            again.send(parcel)
+            sender.Sender(store).send(parcel)
             ended = False
         else:
             ended = True
         assert parcels() == []
-        (run,) = client.search_runs([experiment], f"tags.`digitsum.parcel` = '{name}'")
+        (run,) = client.search_runs([store.experiment], f"tags.`digitsum.parcel` = '{name}'")
         assert run.info.status == "FINISHED"
         assert len(run.data.params) == 150
         assert run.data.tags["torch"] == "2"
@@ -109,12 +112,12 @@ def test_parcel_is_sent_once(
 
 def test_experiment_of_a_relative_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    client = connect("sqlite:///mlflow.db")
-    location = client.get_experiment(experiment_id(client)).artifact_location
+    store = Store.at("sqlite:///mlflow.db")
+    location = store.client.get_experiment(store.experiment).artifact_location
     assert location == (tmp_path / "mlartifacts").as_uri()
 
 
-def a_result(key: str) -> Result:
+def a_result(key: str) -> Occurrence:
     stages = {
         "make": {"cmd": "m", "params": {"params.yaml": {"p": {"q": 1}}}, "outs": [{"path": "data/raw", "md5": key}]},
         "judge": {
@@ -126,82 +129,75 @@ def a_result(key: str) -> Result:
     lock = json.dumps({"stages": stages})
     pipeline = json.dumps({"stages": {"make": {}, "judge": {"metrics": ["reports/m.json"]}}})
     figures = {"reports/m.json": '{"accuracy": 0.75, "mistakes": 3}'}
-    return Result(
-        lock, pipeline, figures, "commit 1", None, key[::-1] + "0" * 8, True, "0" * 40, "diff", 1_700_000_000_000
+    return Occurrence(
+        "commit 1", lock, pipeline, figures, None, key[::-1] + "0" * 8, True, "0" * 40, "diff", 1_700_000_000_000
     )
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_row_is_added_once(store: tuple[Any, str], after: bool, tmp_path: Path) -> None:
-    client, experiment = store
-    model = client.create_logged_model(experiment, "m", None, {"digitsum.md5": "d" * 32}).model_id
+def test_row_is_added_once(store: Store, after: bool, tmp_path: Path) -> None:
+    client = store.client
+    model = client.create_logged_model(store.experiment, "m", None, {"digitsum.md5": "d" * 32}).model_id
     client.finalize_logged_model(model, "READY")
     form = ModelForm("models/m", "loader", tmp_path, (), lambda _: ([], []))
     for calls in range(1, 30):
         result = a_result(f"{calls:031x}{int(after)}")
-        made = client.create_run(
-            experiment, tags={"digitsum.stage": "make", "digitsum.made": result.stage_key("make")}, run_name="make"
-        )
-        client.set_terminated(made.info.run_id, "FINISHED")
+        made = store.begin("make", {"digitsum.stage": "make", "digitsum.made": result.stage_key("make")}, 1)
+        store.end(made, "FINISHED", 2)
         try:
-            ended = Rows(Unreliable(client, calls, after), experiment, form).add(result)
+            ended = add(cut(store, calls, after), result, form)
         except CutError:
             ended = False
-        rows = Rows(client, experiment, form)
-        rows.add(result)
-        assert not rows.add(result)
-        (row,) = rows.find(digitsum__result=result.key)
-        assert row.info.status == "FINISHED"
-        assert row.data.metrics == {"accuracy": 0.75, "mistakes": 3}
-        assert row.data.params == {"p.q": "1"}
-        assert rows.models_of(row) == [model]
-        runs = rows.find(mlflow__parentRunId=row.info.run_id)
-        assert sorted(run.info.run_name for run in runs) == ["judge (restored)", "make"]
-        assert {run.info.status for run in runs} == {"FINISHED"}
-        files = {item.path for item in client.list_artifacts(row.info.run_id)}
-        assert files == {"dvc.lock", "changes.patch"}
+        add(store, result, form)
+        assert not add(store, result, form)
+        (row,) = store.runs({"digitsum.result": result.key})
+        assert row.status == "FINISHED"
+        assert row.metrics == {"accuracy": 0.75, "mistakes": 3}
+        assert row.params == {"p.q": "1"}
+        assert row.models == (model,)
+        runs = store.runs({"mlflow.parentRunId": row.id})
+        assert sorted(run.name for run in runs) == ["judge (restored)", "make"]
+        assert {run.status for run in runs} == {"FINISHED"}
+        assert store.artifacts(row.id) == {"dvc.lock", "changes.patch"}
         if ended:
             return
     raise AssertionError("never added without a cut")
 
 
-def test_run_of_other_params_with_the_same_outs_stays_where_it_is(store: tuple[Any, str]) -> None:
-    client, experiment = store
-    rows, result = Rows(client, experiment), a_result("e" * 32)
-    tags = {"digitsum.stage": "make", "digitsum.made": "of other params", "digitsum.outs": result.outs_key("make")}
-    other = client.create_run(experiment, tags=tags, run_name="make").info.run_id
-    client.set_terminated(other, "FINISHED")
+def test_run_of_other_params_with_the_same_outs_stays_where_it_is(store: Store) -> None:
+    result = a_result("e" * 32)
+    tags = {"digitsum.stage": "make", "digitsum.made": "with other params", "digitsum.outs": result.outs_key("make")}
+    other = store.begin("make", tags, 1)
+    store.end(other, "FINISHED", 2)
     for _ in range(2):
-        rows.add(result)
-        (row,) = rows.find(digitsum__result=result.key)
-        (child,) = rows.find(mlflow__parentRunId=row.info.run_id, digitsum__stage="make")
-        assert child.data.tags["digitsum.computed_by"] == other
-        assert "mlflow.parentRunId" not in client.get_run(other).data.tags
+        add(store, result)
+        (row,) = store.runs({"digitsum.result": result.key})
+        (child,) = store.runs({"mlflow.parentRunId": row.id, "digitsum.stage": "make"})
+        assert child.tags["digitsum.computed_by"] == other
+        found = store.run(other)
+        assert found is not None
+        assert "mlflow.parentRunId" not in found.tags
 
 
-def test_row_that_a_person_deleted_does_not_come_back(store: tuple[Any, str]) -> None:
-    client, experiment = store
-    rows, result = Rows(client, experiment), a_result("d" * 32)
-    assert rows.add(result)
-    (row,) = rows.find(digitsum__result=result.key)
-    client.delete_run(row.info.run_id)
-    assert not rows.add(result)
-    assert not rows.find(digitsum__result=result.key)
-    client.restore_run(row.info.run_id)
-    assert not rows.add(result)
-    assert [run.info.run_id for run in rows.find(digitsum__result=result.key)] == [row.info.run_id]
+def test_row_that_a_user_deleted_does_not_come_back(store: Store) -> None:
+    result = a_result("d" * 32)
+    assert add(store, result)
+    (row,) = store.runs({"digitsum.result": result.key})
+    store.delete(row.id)
+    assert not add(store, result)
+    assert not store.runs({"digitsum.result": result.key})
+    store.client.restore_run(row.id)
+    assert not add(store, result)
+    assert [run.id for run in store.runs({"digitsum.result": result.key})] == [row.id]
 
 
 def test_parcel_that_is_sent_goes_however_it_was_cut(
-    store: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    client, experiment = store
-    parcel = write_parcel(client.tracking_uri)
+    parcel = write_parcel(store.uri)
     parcel.mark_sent(len(parcel.events()))  # as far as it came
-    again = sender.Sender()
-    again._stores[client.tracking_uri] = client, experiment
-    again.send(parcel)
+    sender.Sender(store).send(parcel)
     assert parcels() == []
 
 
@@ -250,7 +246,103 @@ def test_outbox_that_is_gone_does_not_end_a_stage(
     assert said.count("\n") == 1
 
 
-def test_process_is_told_from_another_with_its_number() -> None:
+PIPELINE = "stages: {train: {cmd: train, outs: [model]}, judge: {cmd: judge}}"
+
+
+def break_recording(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Break what recording needs."""
+    if name == "no folder":
+        (folder / ".digitsum").write_text("not a folder, so that nothing can be written there, by root either")
+    elif name == "no locks":
+
+        def refuse(_file: object, _operation: int) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr("fcntl.flock", refuse)  # no file system here lacks them
+    elif name == "no interpreter":
+        monkeypatch.setattr(sys, "executable", str(folder / "python"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "warning"),
+    [
+        ("no folder", "this run is not recorded ("),
+        ("no locks", "this run is not recorded ("),
+        ("no interpreter", "no process sends this run to MLflow ("),
+    ],
+)
+def test_stage_that_cannot_be_recorded_runs_to_its_end(
+    fault: str,
+    warning: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.yaml").write_text(PIPELINE)
+    Path("params.yaml").write_text("train: {}\n")
+    break_recording(fault, tmp_path, monkeypatch)
+    with tracked("train") as tracker:
+        tracker.params("train", {"epochs": 1})
+        tracker.metrics({"loss": 1.0})
+        Path("model").write_text("weights")
+        tracker.file(Path("model"))
+    said = capsys.readouterr().err
+    assert said.startswith(f"warning: {warning}")
+    assert said.count("\n") == 1
+    ends = [parcel.events()[-1]["status"] for parcel in parcels()]
+    assert ends == (["FINISHED"] if fault == "no interpreter" else [])
+
+
+@pytest.mark.parametrize("switch", ["on", "off"])
+@pytest.mark.parametrize(
+    ("pipeline", "reason"),
+    [
+        (PIPELINE, "dvc.yaml: no stage polish, only train, judge; add it before you run it"),
+        ("stages: [", r"dvc.yaml: not readable as a pipeline \("),
+        ("a: 1", r"dvc.yaml: not readable as a pipeline \('stages'"),
+        (None, "dvc.yaml: no such file; run stages in the folder that has it"),
+    ],
+)
+def test_stage_that_the_pipeline_lacks_is_refused_before_any_work(
+    pipeline: str | None, reason: str, switch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIGITSUM_TRACKING", switch)
+    if pipeline is not None:
+        Path("dvc.yaml").write_text(pipeline)
+    with pytest.raises(InputError, match=f"^{reason}"), tracked("polish"):
+        raise AssertionError("work began")
+    assert not Path(".digitsum").exists()
+
+
+def test_lock_is_held_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with alone("one", wait=False) as held, alone("one", wait=False) as also, alone("other", wait=False) as another:
+        assert (held, also, another) == (True, False, True)
+    with alone("one", wait=False) as held:
+        assert held
+    shutil.rmtree(".digitsum")
+    Path(".digitsum").touch()
+    with pytest.raises(InputError, match=r"\.digitsum/locks/one: cannot be written"), alone("one"):
+        pass
+
+
+def test_rooms_of_tracking_keep_to_themselves() -> None:
+    """Results know no MLflow, which rows alone know, and arrows go down: results, rows, recording, the rest."""
+    allowed = {"results": {"results"}, "rows": {"results", "rows"}, "recording": {"results", "rows", "recording"}}
+    tracking = ROOT / "digitsum" / "tracking"
+    for file in sorted(tracking.rglob("*.py")):
+        room = file.relative_to(tracking).parts[0]
+        if room != "rows":
+            assert not re.search(r"^\s*(import|from) mlflow", file.read_text(), re.MULTILINE), file
+        for path in neighbors(file):
+            if room in allowed and path.is_relative_to(tracking) and path.parent != tracking:
+                assert path.relative_to(tracking).parts[0] in allowed[room], f"{file} imports {path}"
+            assert room not in allowed or path.parent != tracking or path.name == "__init__.py", f"{file}: {path}"
+
+
+def test_process_is_not_another_with_its_number() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         process = Process.of(psutil.Process(child.pid))
         assert process.alive
@@ -321,8 +413,9 @@ def test_essence_leaves_out_sizes() -> None:
 
 
 def test_experiment_is_made_once(tmp_path: Path) -> None:
-    client = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    first = experiment_id(client)
-    client.delete_experiment(first)
-    assert experiment_id(client) == first
-    assert client.get_experiment(first).lifecycle_stage == "active"
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    first = Store.at(uri)
+    first.client.delete_experiment(first.experiment)
+    again = Store.at(uri)
+    assert again.experiment == first.experiment
+    assert again.client.get_experiment(again.experiment).lifecycle_stage == "active"

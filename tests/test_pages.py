@@ -15,25 +15,24 @@ from digitsum.analysis.confusion import analyse
 from digitsum.analysis.report import Evaluation, render_report
 from digitsum.analysis.slices import TOUCHING, slices
 from digitsum.files import write_text
-from digitsum.tracking.rows.rows import Rows
-from digitsum.tracking.rows.store import connect, experiment_id
+from digitsum.tracking.rows.add import add
+from digitsum.tracking.rows.store import Store
 from digitsum.tracking.ui import COMPARED, comparison
 
 
 def test_comparison_shows_the_newest_results_and_what_differs(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    client = connect(uri)
-    rows = Rows(client, experiment_id(client))
-    assert comparison("http://here", rows) == f"http://here/#/experiments/{rows.experiment}"
+    store = Store.at(uri)
+    assert comparison("http://here", store) == f"http://here/{store.page()}"
     for number in range(COMPARED + 1):
-        rows.add(a_result(f"{number:032x}"))
-    names = [run.info.run_name for run in rows.newest(COMPARED)]
+        add(store, a_result(f"{number:032x}"))
+    names = [run.name for run in store.newest(COMPARED)]
     with mlflow_server(uri, tmp_path / "artifacts") as (address, _), page() as tab:
-        tab.goto(comparison(address, rows))
+        tab.goto(comparison(address, store))
         tab.get_by_text(f"Comparing {COMPARED} Runs").first.wait_for(timeout=60_000)
         for word in ("accuracy", "mistakes", "p.q", names[0]):
             tab.get_by_text(word, exact=True).first.wait_for(timeout=60_000)
-        tab.goto(f"{address}/#/experiments/{rows.experiment}/runs")
+        tab.goto(f"{address}/{store.page()}/runs")
         tab.get_by_text(names[0], exact=True).first.wait_for(timeout=60_000)
         tab.screenshot(path=tmp_path / "runs.png")
 

@@ -23,7 +23,7 @@ from digitsum.tracking.results.checksums import checksum
 from digitsum.tracking.results.result import Result
 from digitsum.tracking.rows.models import log_model
 from digitsum.tracking.rows.registry import Registry
-from digitsum.tracking.rows.store import connect, experiment_id
+from digitsum.tracking.rows.store import Store
 
 FILE = "models/model.safetensors"
 
@@ -38,27 +38,24 @@ def champion(
     torch.manual_seed(0)
     model = SumModel(tiny_model_params, description)
     write_model(model, Path(FILE))
-    client = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    experiment = experiment_id(client)
-    run = client.create_run(experiment, tags={"digitsum.result": "x"}).info.run_id
+    store = Store.at(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    run = store.begin("row", {"digitsum.result": "x"}, 0)
     stages = {"train": {"cmd": "x", "outs": [{"path": FILE, "md5": checksum(Path(FILE))}]}}
-    lock, pipeline = json.dumps({"stages": stages}), json.dumps({"stages": {"train": {}}})
-    result = Result(lock, pipeline, {}, "commit", None, "1" * 40, False, "1" * 40, "", 0)
-    logged = log_model(client, experiment, run, model_form(), result)
+    logged = log_model(store, run, model_form(), Result("row", json.dumps({"stages": stages})))
     assert logged is not None
-    client.log_outputs(run, [LoggedModelOutput(logged, 0)])
-    registry = Registry(client)
+    store.client.log_outputs(run, [LoggedModelOutput(logged, 0)])
+    registry = Registry(store)
     registry.crown(registry.register(logged, run), None)
     return model
 
 
 @pytest.mark.usefixtures("champion")
 def test_model_of_the_registry_or_of_a_run(tmp_path: Path) -> None:
-    client = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    run = client.get_model_version_by_alias("digitsum", "champion").run_id
+    champion = Registry(Store.at(f"sqlite:///{tmp_path / 'mlflow.db'}")).holder("champion")
+    assert champion is not None
     expected = Path(FILE).read_bytes()
     assert model_file(FILE) == Path(FILE)
-    for what in ("models:/digitsum@champion", "models:/digitsum/1", run):
+    for what in ("models:/digitsum@champion", "models:/digitsum/1", champion.run, champion.run[:6]):
         assert model_file(what).read_bytes() == expected
     for what in ("models:/digitsum@none", "no-run"):
         with pytest.raises(InputError, match=f"^{what}: no such"):

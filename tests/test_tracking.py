@@ -29,7 +29,7 @@ from digitsum.__main__ import main
 from digitsum.model.model_file import read_model
 from digitsum.model.prediction import predict
 from digitsum.tracking.reproduce import compare
-from digitsum.tracking.results.result import remember, remembered
+from digitsum.tracking.results.occurrences import remember, remembered
 
 ON = {"DIGITSUM_TRACKING": "on"}
 
@@ -101,7 +101,7 @@ def stage_runs(uri: str = "") -> list[Any]:
 
 def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(repository: Path) -> None:
     call("dvc", "repro", **ON)
-    assert sync().startswith("rows")
+    assert sync().startswith("mlflow: 1 row added: ")
     (row,) = rows()
     assert row.info.status == "FINISHED"
     runs = children(row)
@@ -135,7 +135,7 @@ def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(reposito
     run()
     assert digests("data", "models", "reports") == tracked, "tracking changed a result"
     assert "Data and pipelines are up to date" in call("dvc", "repro", **ON)
-    assert sync().startswith("rows      all there\n")
+    assert sync().startswith("mlflow: up to date\n")
     assert len(client.search_runs([store()[1]])) == 6
     assert len(stage_runs()) == 5
     page = call("dvc", "plots", "show").strip().removeprefix("file://")
@@ -172,10 +172,11 @@ def test_three_experiments_are_three_rows(made: Path) -> None:
     assert there["evaluate"].data.params["evaluate.batch_size"] == "17"
     assert {run.data.tags["digitsum.restored"] for run in cached.values()} == {"true"}
 
-    assert sync().startswith("rows      all there\n")
+    assert sync().startswith("mlflow: up to date\n")
+    assert found["there"].info.run_id in digitsum("trace", "there")
     call("git", "checkout", "-q", ".")
     call("dvc", "exp", "apply", "here", **ON)
-    assert sync().startswith("rows      all there\n")
+    assert sync().startswith("mlflow: up to date\n")
     (row,) = (row for row in rows() if row.data.tags["digitsum.experiment"] == "here")
     occasions = json.loads(row.data.tags["digitsum.occasions"])
     assert "experiment here" in occasions
@@ -222,38 +223,38 @@ def test_results_of_other_commits_and_of_a_colleague(made: Path, tmp_path_factor
     mine = tmp_path_factory.mktemp("mine") / "clone"
     call("git", "clone", "-q", str(made), str(mine))
     os.chdir(mine)
-    assert "1 added" in sync()
+    assert "1 row added" in sync()
     assert rows()[0].data.params["evaluate.batch_size"] == "17"
     client, experiment = store()
     assert not client.search_logged_models([experiment])
     call("dvc", "pull", "-q")
     for _ in range(2):
-        assert sync().startswith("rows      all there\n")
+        assert sync().startswith("mlflow: up to date\n")
         (logged,) = client.search_logged_models([experiment])
         (row,) = rows()
         assert [model.model_id for model in row.outputs.model_outputs] == [logged.model_id]
         assert {metric.key: metric.value for metric in logged.metrics} == pytest.approx(row.data.metrics)
         assert len(client.get_metric_history(row.info.run_id, "accuracy")) == 1
-    assert "1 added: commit" in sync("--history")
-    assert sync("--history").startswith("rows      all there\n")
+    assert "1 row added: commit" in sync("--history")
+    assert sync("--history").startswith("mlflow: up to date\n")
     assert {row.data.params["evaluate.batch_size"] for row in rows()} == {"17", "250"}
 
     call("git", "checkout", "-q", "HEAD~2")
     call("dvc", "pull", "-q")
-    assert sync().startswith("rows      all there\n")
+    assert sync().startswith("mlflow: up to date\n")
 
 
 def test_what_changed_since_and_half_of_a_pipeline_are_not_taken_for_the_result(made: Path) -> None:
     change(made, "evaluate", batch_size=17)
-    assert "1 added" in sync()
+    assert "1 row added" in sync()
     (row,) = rows()
     assert row.data.params["evaluate.batch_size"] == "250"
     assert row.data.tags["digitsum.dirty"] == "false"
 
-    params = made / "digitsum" / "params.py"
+    params = made / "digitsum" / "params" / "loader.py"
     params.write_text(params.read_text() + "# no change\n")
     call("dvc", "repro", "preprocess")
-    assert sync() == "rows      all there\nresult    none in dvc.lock; dvc repro makes one\n"
+    assert sync() == "mlflow: up to date\nresult: none in dvc.lock; dvc repro makes one\n"
 
 
 @pytest.mark.parametrize(
@@ -272,7 +273,7 @@ def test_code_changed_since_the_commit_is_a_dirty_row_with_its_patch(made: Path,
     client, _ = store()
     assert new.partition("\n")[0] in Path(client.download_artifacts(row.info.run_id, "changes.patch")).read_text()
     call("git", "commit", "-qam", "code")
-    assert sync().startswith("rows      all there\n")
+    assert sync().startswith("mlflow: up to date\n")
     (row,) = rows()
     assert row.data.tags["digitsum.dirty"] == "false"
     assert row.data.tags["mlflow.source.git.commit"] == call("git", "rev-parse", "HEAD").strip()
@@ -356,7 +357,7 @@ def test_server_that_answers_500_or_not_at_all(made: Path, broken_server: str) -
         assert said.count("\n") == 1
         assert said.startswith(f"error: {uri}: the MLflow store cannot be used (")
     said = sync()  # another store goes on
-    assert said.startswith("rows      1 added")
+    assert said.startswith("mlflow: 1 row added")
     assert said.count("its runs are kept in .digitsum/outbox") == 2
 
 
@@ -374,15 +375,15 @@ def test_what_sync_cannot_work_with(repository: Path) -> None:
     kept = repository / ".digitsum" / "results" / "older.json"
     kept.parent.mkdir(parents=True)
     kept.write_text('{"lock": ""}')
-    assert digitsum("sync", code=1) == f"error: {kept}: not a result as this version keeps them; delete the file\n"
+    assert digitsum("sync", code=1) == f"error: {kept}: not a result that this version wrote; delete the file\n"
     kept.unlink()
-    assert sync().endswith("result    none in dvc.lock; dvc repro makes one\n")
+    assert sync().endswith("result: none in dvc.lock; dvc repro makes one\n")
     Path("dvc.lock").touch()
-    assert sync().endswith("result    none in dvc.lock; dvc repro makes one\n")
-    assert digitsum("sync", code=1, DIGITSUM_TRACKING="no") == "error: DIGITSUM_TRACKING=no: on or off\n"
+    assert sync().endswith("result: none in dvc.lock; dvc repro makes one\n")
+    assert digitsum("sync", code=1, DIGITSUM_TRACKING="no") == "error: DIGITSUM_TRACKING=no: must be on or off\n"
     shutil.rmtree(".git")
     assert digitsum("sync", code=1) == (
-        f"error: {repository}: not a git repository; results are told apart by commits: git init\n"
+        f"error: {repository}: not a git repository; results are identified by their commits: git init\n"
     )
 
 
@@ -431,7 +432,7 @@ def test_server_of_their_own_with_postgresql_and_s3(
         names = objects()
         assert any(name.endswith("dvc.lock") for name in names)
         assert any(name.endswith("model.safetensors") for name in names)
-        assert sync(**there).startswith("rows      all there\n")
+        assert sync(**there).startswith("mlflow: up to date\n")
         said = digitsum("trace", "models/model.safetensors", **there)
         assert row.info.run_id in said
         assert f"{uri}/#/" in digitsum("ui", **there)
@@ -443,7 +444,8 @@ def test_trace_both_ways(made: Path) -> None:
     (row,) = rows()
     client, experiment = store()
     (logged,) = client.search_logged_models([experiment])
-    ends = (row.info.run_id, row.info.run_name, "models/model.safetensors", f"models:/{logged.model_id}")
+    names = (row.info.run_id, row.info.run_id[:12], row.info.run_name)
+    ends = (*names, "HEAD", "models/model.safetensors", f"models:/{logged.model_id}")
     accounts = {digitsum("trace", end) for end in ends}
     (account,) = accounts
     lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
@@ -459,7 +461,7 @@ def test_trace_both_ways(made: Path) -> None:
     for words, beginning in (
         (["nothing"], "error: nothing: no such run, model or file; "),
         (["models:/digitsum@champion"], "error: models:/digitsum@champion: no such model; "),
-        (["params.yaml"], "error: params.yaml: no result has it (MD5 "),
+        (["params.yaml"], "error: params.yaml: no row has this file (MD5 "),
         (["--data", "0" * 32], f"error: {'0' * 32}: no result has data with this checksum; "),
         (["--data", "%"], "error: '%': not a checksum; "),
         (["it's"], "error: it's: no such run, model or file; "),
@@ -489,6 +491,42 @@ def test_commands_of_trace_bring_a_dirty_result_back(made: Path) -> None:
     assert call("git", "status", "--porcelain", "-uall").count("??") == 0
 
 
+def checkout(folder: Path) -> list[object]:
+    """What must not change in a user's repository."""
+    git = folder / ".git"
+    return [(git / name).read_bytes() for name in ("HEAD", "index", "config")] + [call("git", "status", "--porcelain")]
+
+
+def test_project_in_a_subfolder_of_a_repository(
+    made: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outer = tmp_path_factory.mktemp("outer")
+    shutil.copytree(made, outer / "a project", symlinks=True, ignore=shutil.ignore_patterns(".git"))
+    monkeypatch.chdir(outer / "a project")
+    call("git", "-C", str(outer), "init", "-q")
+    for name, value in {"user.email": "a@example.org", "user.name": "A"}.items():
+        call("git", "config", name, value)
+    call("git", "add", "-A")
+    call("git", "commit", "-qm", "result")
+    assert "mlflow: 1 row added: workspace on" in sync()
+    change(Path(), "confusion", examples=7)
+    code = Path("stages/confusion.py")
+    code.write_text(code.read_text() + "# no change\n")
+    call("dvc", "repro", **ON)
+    assert "1 row added" in sync()
+    clean, dirty = sorted(rows(), key=lambda row: row.data.tags["digitsum.dirty"])
+    assert [row.data.tags["digitsum.dirty"] for row in (clean, dirty)] == ["false", "true"]
+    assert clean.info.run_id in digitsum("trace", "HEAD")
+    assert digitsum("reproduce", dirty.info.run_id).endswith("identical: every stage made the same bytes\n")
+    kept = code.read_text()
+    account = digitsum("trace", dirty.info.run_id)
+    for command in account[account.index("again") + 13 :].splitlines():
+        if "reproduce" not in command:
+            call("sh", "-c", command)
+    assert code.read_text() == kept
+    assert "Data and pipelines are up to date" in call("dvc", "repro")
+
+
 def test_reproduce_is_identical_and_names_the_first_stage_that_is_not(made: Path) -> None:
     call("dvc", "exp", "run", "--temp", "-n", "gone", "-S", "confusion.examples=7", **ON)
     sync()
@@ -496,8 +534,12 @@ def test_reproduce_is_identical_and_names_the_first_stage_that_is_not(made: Path
     call("dvc", "exp", "remove", "gone")
     call("git", "gc", "-q", "--prune=now")
     call("git", "rev-parse", "--verify", "-q", f"{row.data.tags['mlflow.source.git.commit']}^{{commit}}", code=1)
-    said = digitsum("reproduce", row.info.run_id)
+    before = checkout(made)
+    # as git sets them for `git rebase --exec` in a worktree, for hooks and for aliases
+    mine = {"GIT_DIR": str(made / ".git"), "GIT_WORK_TREE": str(made), "GIT_INDEX_FILE": str(made / ".git" / "index")}
+    said = digitsum("reproduce", row.info.run_id, **mine)
     assert said.endswith("identical: every stage made the same bytes\n")
+    assert checkout(made) == before
     client, _ = store()
     assert client.get_run(row.info.run_id).data.tags["digitsum.reproduced"].startswith("identical")
 

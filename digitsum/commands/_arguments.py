@@ -2,7 +2,7 @@
 
 import argparse
 
-RESULT = "a run's id or name, models:/NAME@ALIAS, or a model file"
+RESULT = "a git revision, a DVC experiment, the id or name of a run, models:/NAME@ALIAS, or a model file"
 
 
 def positive(word: str) -> int:

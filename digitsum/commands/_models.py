@@ -1,4 +1,4 @@
-"""How commands introduce models to tracking, which knows nothing about them."""
+"""How commands pass models to tracking, which knows nothing about them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,18 +20,15 @@ def model_form() -> "ModelForm":
 
 
 def model_file(what: str) -> Path:
-    """The file itself, or that of a result in MLflow.
+    """A model file, or the model of a result: from the workspace, DVC's cache or MLflow.
 
     Raises:
-        InputError: if there is no such result, or it has no model.
+        InputError: if there is no such file or result, or the result has no model.
     """
     if Path(what).exists() or what.endswith(".safetensors"):
         return Path(what)
-    from digitsum.tracking.rows.models import fetch
-    from digitsum.tracking.rows.rows import Rows
+    from digitsum.tracking.find import find_row, model_of
     from digitsum.tracking.rows.store import opened
-    from digitsum.tracking.trace import find_row
 
-    with opened() as (client, experiment):
-        rows = Rows(client, experiment)
-        return fetch(client, rows.models_of(find_row(rows, client, what)), str(places.MODEL), what)
+    with opened() as store:
+        return model_of(store, find_row(store, what), str(places.MODEL))

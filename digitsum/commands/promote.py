@@ -26,8 +26,8 @@ def run(what: str, dry_run: bool, anew: bool) -> None:
     params = read_params()
     evaluate = params[EvaluateParams]
     prepare("cpu", evaluate.threads, "evaluate.threads")
-    with opened() as (client, experiment):
-        decision = promote(client, experiment, what, params[GateParams], evaluate.batch_size, dry_run, anew)
+    with opened() as store:
+        decision = promote(store, what, params[GateParams], evaluate.batch_size, dry_run, anew)
     print(decision.text)
     if not decision.promoted:
         sys.exit(REFUSED)

@@ -13,13 +13,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(what: str) -> None:
+    from digitsum.tracking.find import find_row
     from digitsum.tracking.reproduce import reproduce
-    from digitsum.tracking.rows.rows import Rows
     from digitsum.tracking.rows.store import opened
-    from digitsum.tracking.trace import find_row
 
-    with opened() as (client, experiment):
-        verdict = reproduce(client, find_row(Rows(client, experiment), client, what))
+    with opened() as store:
+        verdict = reproduce(store, find_row(store, what))
     print(f"\n{verdict}")
     if not verdict.holds:
         sys.exit(1)

@@ -13,5 +13,5 @@ def run() -> None:
     from digitsum.judging.promotion import rollback
     from digitsum.tracking.rows.store import opened
 
-    with opened() as (client, _):
-        print(rollback(client))
+    with opened() as store:
+        print(rollback(store))

@@ -13,19 +13,25 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(history: bool, watch: bool) -> None:
     from digitsum.commands._models import model_form
     from digitsum.tracking import sync as tracking
-    from digitsum.tracking.rows.store import shown, switched_off
+    from digitsum.tracking.rows.settings import switched_off, without_password
+    from digitsum.tracking.watch import watch as send_while_stages_run
 
     if switched_off():
         return
     if watch:
-        tracking.watch(model_form())
+        send_while_stages_run(model_form())
         return
     report = tracking.sync(model_form(), history)
-    print(f"rows      {len(report.added)} added: {', '.join(report.added)}" if report.added else "rows      all there")
-    for store, reason in report.waiting.items():
-        print(f"waiting   {shown(store)} cannot be used ({reason}); its runs are kept in .digitsum/outbox")
-    if report.row is not None:
-        gone = report.deleted and "; deleted in MLflow, and mlflow runs restore --run-id brings it back"
-        print(f"result    {report.row.info.run_name}, run {report.row.info.run_id}{gone or ''}")
+    if count := len(report.added):
+        print(f"mlflow: {count} {'row' if count == 1 else 'rows'} added: {', '.join(report.added)}")
     else:
-        print("result    none in dvc.lock; dvc repro makes one")
+        print("mlflow: up to date")
+    for store, reason in report.waiting.items():
+        print(f"mlflow: {without_password(store)} cannot be used ({reason}); its runs are kept in .digitsum/outbox")
+    if report.row is None:
+        print("result: none in dvc.lock; dvc repro makes one")
+    elif report.deleted:
+        undo = f"mlflow runs restore --run-id {report.row.id} brings it back"
+        print(f"result: {report.row.name}, run {report.row.id}, deleted in MLflow; {undo}")
+    else:
+        print(f"result: {report.row.name}, run {report.row.id}")

@@ -16,13 +16,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(what: str | None, data: str | None) -> None:
-    from digitsum.tracking.rows.rows import Rows
+    from digitsum.tracking.find import find_row
     from digitsum.tracking.rows.store import opened
-    from digitsum.tracking.trace import account, find_row, users_of
+    from digitsum.tracking.trace import account, users_of
 
-    with opened() as (client, experiment):
-        rows = Rows(client, experiment)
+    with opened() as store:
         if data is not None:
-            print(users_of(rows, data))
+            print(users_of(store, data))
         elif what is not None:
-            print(account(rows, find_row(rows, client, what)))
+            print(account(store, find_row(store, what)))

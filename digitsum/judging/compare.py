@@ -12,15 +12,16 @@ from digitsum.errors import InputError
 from digitsum.files import write_text
 from digitsum.places import PREDICTIONS, PROCESSED, TEST
 from digitsum.strips.dataset import Description, Strips
-from digitsum.tracking.find import Other, here
+from digitsum.tracking.find import file_of, here
 from digitsum.tracking.results.checksums import checksum
+from digitsum.tracking.results.result import Result
 
 PAGE = Path("reports/comparison.html")
 NEEDED = ("strip", "sum", "predicted", "probability", "probability_of_sum")
 SMALL = 0.05  # a p-value from which a slice is named
 
 
-def compare_with(other: Other) -> str:
+def compare_with(other: Result) -> str:
     """Writes the page and returns a summary.
 
     Raises:
@@ -38,7 +39,7 @@ def compare_with(other: Other) -> str:
     if other.checksum(PREDICTIONS) == ours.checksum(PREDICTIONS):
         PAGE.unlink(missing_ok=True)
         return f"compared  with {other.name}: every prediction is the same"
-    with other.file(PREDICTIONS) as file:
+    with file_of(other, PREDICTIONS) as file:
         before = predictions.read(file, NEEDED)
     after, test = predictions.read(PREDICTIONS), Strips.read(PROCESSED / "test")
     whole = compare(before, after)

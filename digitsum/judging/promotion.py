@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from digitsum.analysis import predictions
-from digitsum.errors import InputError
+from digitsum.errors import InputError, one_line
 from digitsum.formats import read_array
 from digitsum.judging.gate import Verdict, judge
+from digitsum.locks import alone
 from digitsum.model import prediction
 from digitsum.model.architecture import SumModel
 from digitsum.model.model_file import read_model
@@ -22,15 +23,15 @@ from digitsum.places import MODEL as MODEL_FILE
 from digitsum.places import PREDICTIONS, TEST
 from digitsum.strips.dataset import Strips
 from digitsum.strips.sources import SOURCES
-from digitsum.tracking.find import of_row
-from digitsum.tracking.recording.outbox import alone
+from digitsum.tracking.find import file_of, find_row, result_of
 from digitsum.tracking.rows.models import fetch
-from digitsum.tracking.rows.registry import CHAMPION, MODEL, WITHDRAWN, Registry
-from digitsum.tracking.rows.rows import Rows
-from digitsum.tracking.trace import find_row
+from digitsum.tracking.rows.registry import CHAMPION, MODEL, WITHDRAWN, Registry, Version
+from digitsum.tracking.rows.run import Run
+from digitsum.tracking.rows.store import Store
 
 COMPARED = ("sum", "predicted")  # columns of the predictions
 SPLIT, SPLITTING = ("seed", "test_fraction"), "digitsum/strips/split.py"  # decide what tests, and no model learns from
+PROMOTION = "promotion"  # the lock
 TIMED = 30  # single strips, after some to warm up
 
 
@@ -44,22 +45,20 @@ class Decision:
 class Candidate:
     """A result with its model, as its row tells it."""
 
-    def __init__(self, client: Any, rows: Rows, row: Any):
+    def __init__(self, store: Store, row: Run):
         """
         Raises:
             InputError: if the row has no dvc.lock or no model.
         """
-        self.client, self.row = client, row
-        self.name = f"{row.info.run_name} (run {row.info.run_id[:8]})"
-        models = rows.models_of(row)
-        if not models:
+        self.store, self.row = store, row
+        self.name = f"{row.name} (run {row.id[:8]})"
+        if not row.models:
             raise InputError(
-                f"{row.info.run_id}: the row has no model, since {MODEL_FILE} was not at hand when it was made; "
+                f"{row.id}: the row has no model, since {MODEL_FILE} was not at hand when it was made; "
                 "dvc pull and then python -m digitsum sync add it"
             )
-        self.model_id = models[0]
-
-        self.result = of_row(client, row)
+        self.model_id = row.models[0]
+        self.result = result_of(store, row)
 
     def md5(self, path: Path | str) -> str:
         """Of a file that a stage read or made.
@@ -69,7 +68,7 @@ class Candidate:
         """
         if md5 := self.result.checksum(path):
             return md5
-        raise InputError(f"{self.row.info.run_id}: dvc.lock of this row has no {path}; it cannot be judged")
+        raise InputError(f"{self.row.id}: dvc.lock of this row has no {path}; it cannot be judged")
 
     @property
     def test_data(self) -> tuple[str, str]:
@@ -77,11 +76,11 @@ class Candidate:
         return strips, sums
 
     def test_strips(self) -> Strips:
-        with self.result.file(TEST[0]) as strips, self.result.file(TEST[1]) as sums:
+        with file_of(self.result, TEST[0]) as strips, file_of(self.result, TEST[1]) as sums:
             return Strips(np.array(read_array(strips)), np.array(read_array(sums)))
 
     def predictions(self, columns: Sequence[str] = predictions.COLUMNS) -> pd.DataFrame:
-        with self.result.file(PREDICTIONS) as file:
+        with file_of(self.result, PREDICTIONS) as file:
             return predictions.read(file, columns)
 
     def model(self) -> SumModel:
@@ -90,21 +89,18 @@ class Candidate:
         Raises:
             InputError: if it is in neither.
         """
-        from mlflow.exceptions import MlflowException
-
         try:
-            with self.result.file(str(MODEL_FILE)) as file:
+            with file_of(self.result, MODEL_FILE) as file:
                 return read_model(file)
         except InputError as missing:
             try:
-                return read_model(fetch(self.client, [self.model_id], str(MODEL_FILE), self.name))
-            except (MlflowException, OSError, ValueError):
+                return read_model(fetch(self.store, self.model_id, str(MODEL_FILE)))
+            except (InputError, OSError, ValueError):
                 raise InputError(f"models:/{self.model_id}: the model of {self.name} is gone: {missing}") from missing
 
 
 def promote(
-    client: Any,
-    experiment: str,
+    store: Store,
     what: str,
     gate: GateParams,
     batch_size: int,
@@ -118,29 +114,29 @@ def promote(
     Raises:
         InputError: if there is nothing to judge, or it cannot be judged.
     """
-    rows, registry = Rows(client, experiment), Registry(client)
-    challenger = Candidate(client, rows, find_row(rows, client, what))
-    with alone("promoting"):
+    registry = Registry(store)
+    challenger = Candidate(store, find_row(store, what))
+    with alone(PROMOTION):
         while True:
             champion = registry.holder(CHAMPION)
             own = registry.version_of(challenger.model_id)
-            if own is not None and champion is not None and own.version == champion.version:
-                text = f"{challenger.name} is the champion already, as version {own.version} of {MODEL}."
+            if own is not None and champion is not None and own.number == champion.number:
+                text = f"{challenger.name} is the champion already, as version {own.number} of {MODEL}."
                 return Decision(Verdict((), None, ()), text, promoted=True)
             if own is not None and own.tags.get(WITHDRAWN) and not anew:
                 raise InputError(
-                    f"{challenger.name}: version {own.version} was champion and rolled back; --anew judges it by the "
+                    f"{challenger.name}: version {own.number} was champion and rolled back; --anew judges it by the "
                     "floors alone, as if it were new"
                 )
-            incumbent = None if champion is None or anew else _candidate_of(client, rows, champion)
+            incumbent = None if champion is None or anew else _candidate_of(store, champion)
             verdict = _judge(challenger, incumbent, gate, batch_size)
             text = _paragraph(challenger.name, verdict, champion, dry_run)
             if dry_run:
                 return Decision(verdict, text, verdict.passes)
-            version = registry.register(challenger.model_id, challenger.row.info.run_id)
+            version = registry.register(challenger.model_id, challenger.row.id)
             registry.record(version, _record(verdict, challenger, champion, gate), text)
             now = registry.holder(CHAMPION)
-            if (now and now.version) != (champion and champion.version):
+            if (now and now.number) != (champion and champion.number):
                 continue  # another was promoted meanwhile, so it is that one to compare with
             if verdict.passes:
                 registry.crown(version, champion)
@@ -149,28 +145,27 @@ def promote(
             return Decision(verdict, text, verdict.passes)
 
 
-def rollback(client: Any) -> str:
+def rollback(store: Store) -> str:
     """
     Raises:
         InputError: if there is nothing to go back to.
     """
-    with alone("promoting"):
-        withdrawn, champion = Registry(client).rollback()
+    with alone(PROMOTION):
+        withdrawn, champion = Registry(store).rollback()
     return (
-        f"version {champion.version} (run {champion.run_id[:8]}) is champion again, and version {withdrawn.version} "
-        f"(run {withdrawn.run_id[:8]}) withdrawn"
+        f"version {champion.number} (run {champion.run[:8]}) is champion again, and version {withdrawn.number} "
+        f"(run {withdrawn.run[:8]}) withdrawn"
     )
 
 
-def _candidate_of(client: Any, rows: Rows, version: Any) -> Candidate:
-    from mlflow.exceptions import MlflowException
-
+def _candidate_of(store: Store, version: Version) -> Candidate:
     try:
-        return Candidate(client, rows, client.get_run(version.run_id))
-    except (MlflowException, InputError) as error:
-        reason = " ".join(str(error).split())[:120]
+        if (row := store.run(version.run)) is None:
+            raise InputError(f"run {version.run} is gone")
+        return Candidate(store, row)
+    except InputError as error:
         raise InputError(
-            f"models:/{MODEL}@{CHAMPION}: version {version.version} cannot be judged ({reason}); "
+            f"models:/{MODEL}@{CHAMPION}: version {version.number} cannot be judged ({one_line(error, 120)}); "
             "--anew asks for the floors alone"
         ) from error
 
@@ -246,19 +241,19 @@ def single_strip_latency(model: SumModel, images: np.ndarray) -> float:
     return 1000 * float(np.quantile(times[TIMED // 3 :], 0.25))
 
 
-def _paragraph(name: str, verdict: Verdict, champion: Any | None, dry_run: bool) -> str:
+def _paragraph(name: str, verdict: Verdict, champion: Version | None, dry_run: bool) -> str:
     become = ("would " if dry_run else "") + ("become" if verdict.passes else "not become")
     if not dry_run:
         become = "becomes" if verdict.passes else "does not become"
-    place = f"champion in place of version {champion.version}" if champion is not None else "the first champion"
+    place = f"champion in place of version {champion.number}" if champion is not None else "the first champion"
     return f"{name} {become} {place}. {verdict}"
 
 
-def _record(verdict: Verdict, challenger: Candidate, champion: Any | None, gate: GateParams) -> dict[str, Any]:
+def _record(verdict: Verdict, challenger: Candidate, champion: Version | None, gate: GateParams) -> dict[str, Any]:
     return {
         "passes": verdict.passes,
-        "run": challenger.row.info.run_id,
-        "against": None if champion is None or verdict.comparison is None else str(champion.version),
+        "run": challenger.row.id,
+        "against": None if champion is None or verdict.comparison is None else str(champion.number),
         "test_data": challenger.test_data[0],
         "comparison": verdict.comparison and asdict(verdict.comparison),
         "checks": [asdict(check) for check in verdict.checks],

@@ -1,7 +1,6 @@
 """The result that a retraining is compared with: the one that the main branch holds."""
 
 import os
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +11,11 @@ from digitsum.analysis import predictions
 from digitsum.analysis.comparison import Comparison, compare
 from digitsum.errors import InputError
 from digitsum.places import PREDICTIONS, TEST
-from digitsum.tracking.find import Other
-from digitsum.tracking.recording.tracker import flat
-from digitsum.tracking.results.git import git
-from digitsum.tracking.results.result import Result, in_commit
+from digitsum.tracking.find import file_of
+from digitsum.tracking.results.dvc_files import flat
+from digitsum.tracking.results.git import commit_of, git
+from digitsum.tracking.results.occurrences import in_commit
+from digitsum.tracking.results.result import Occurrence, Result
 
 MAIN = "main"
 COMPARED = ("sum", "predicted")  # columns of the predictions
@@ -29,14 +29,12 @@ def branch() -> str:
 def base_commit() -> str:
     """Where the main branch stands at the origin, or without an origin HEAD."""
     for name in (f"refs/remotes/origin/{MAIN}", "HEAD"):
-        try:
-            return git("rev-parse", "--verify", "--quiet", name).strip()
-        except subprocess.CalledProcessError:
-            continue
+        if commit := commit_of(name):
+            return commit
     raise InputError("HEAD: this repository has no commit; git commit makes one")
 
 
-def base_result(commit: str) -> Result | None:
+def base_result(commit: str) -> Occurrence | None:
     return in_commit(commit, None)
 
 
@@ -54,11 +52,10 @@ def changed_params(before: Result | None, params: Mapping[str, Any]) -> dict[str
 
 def paired(before: Result, after: Result) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     """Predictions of both on the same strips; None if those are others, or the predictions are not at hand."""
-    theirs, ours = Other(before.occasion, before.lock), Other(after.occasion, after.lock)
-    if any(theirs.checksum(path) != ours.checksum(path) for path in TEST):
+    if any(before.checksum(path) != after.checksum(path) for path in TEST):
         return None
     try:
-        with ours.file(PREDICTIONS) as new, theirs.file(PREDICTIONS) as old:
+        with file_of(after, PREDICTIONS) as new, file_of(before, PREDICTIONS) as old:
             pair = predictions.read(old, COMPARED), predictions.read(new, COMPARED)
         compare(*pair)
     except InputError:

@@ -5,20 +5,17 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from digitsum.errors import InputError
-from digitsum.formats import load_yaml
 from digitsum.places import PIPELINE
-from digitsum.tracking.results.cache import cache_folder
 from digitsum.tracking.results.checksums import checksum
-from digitsum.tracking.results.result import Essence, metrics_files, stage_essence
+from digitsum.tracking.results.dvc_files import metrics_files
 
 Manner = Literal["run", "restored", "skipped"]
 SECONDS_TO_ANSWER = 20  # of a remote
@@ -126,19 +123,6 @@ def repro(force: bool, local: bool) -> list[Outcome]:
         stage = f" in the stage {outcomes[-1].stage}" if outcomes else ""
         raise InputError(f"dvc repro failed{stage} with exit code {process.returncode}; what it said is above")
     return outcomes
-
-
-def known_outcomes(out: str) -> list[Essence]:
-    """What the run-cache knows of stages that made `out`: command, params, dependencies and outs of each time."""
-    cache = cache_folder(Path.cwd())
-    entries = _entries(cache / "runs") if cache else []
-    return [stage_essence(entry) for entry in entries if any(made["path"] == out for made in entry.get("outs", []))]
-
-
-def _entries(folder: Path) -> Iterator[dict[str, Any]]:
-    for file in sorted(folder.glob("*/*/*")):
-        if file.is_file() and not file.name.endswith(".tmp"):
-            yield load_yaml(file.read_text())
 
 
 def _dvc(*words: str) -> None:

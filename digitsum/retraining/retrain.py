@@ -30,11 +30,13 @@ from digitsum.retraining import dvc_runs as pipeline
 from digitsum.retraining.comment import Story, escaped, render
 from digitsum.strips.dataset import Strips
 from digitsum.tracking import sync as tracking
-from digitsum.tracking.results.result import Result, in_workspace
+from digitsum.tracking.results.dvc_files import earlier_runs
+from digitsum.tracking.results.occurrences import in_workspace
+from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.models import ModelForm
 from digitsum.tracking.rows.registry import CHAMPION, Registry
-from digitsum.tracking.rows.rows import Rows
-from digitsum.tracking.rows.store import SWITCH, embedded_store, opened, switched_off, tracking_uri
+from digitsum.tracking.rows.settings import SWITCH, embedded_store, switched_off, tracking_uri
+from digitsum.tracking.rows.store import Store, opened
 
 FIGURES = EVALUATION / "figures.csv"
 COMMENT = STATE / "comment.md"
@@ -72,7 +74,7 @@ def retrain(form: ModelForm, options: Options) -> str:
         print("retrain: pulling from the DVC remote", flush=True)
         pipeline.pull()
     seen = look_at_new_data(params[IngestParams], params[StripParams])
-    known = pipeline.known_outcomes(MODEL.as_posix())
+    known = earlier_runs(MODEL.as_posix())
     stages = pipeline.repro(options.force, options.local)
     after = in_workspace()
     if after is None:
@@ -83,21 +85,21 @@ def retrain(form: ModelForm, options: Options) -> str:
     row = tracking.sync(form).row
     if row is None:
         raise InputError("MLflow: somebody deleted the row of this result; restore it there, and retrain once more")
-    with opened() as (client, experiment):
-        verdict, ending = judged(client, experiment, row.info.run_id, params, may_promote(options.local))
-        link = link_of_row(client.tracking_uri, experiment, row.info.run_id)
+    with opened() as store:
+        verdict, ending = judged(store, row.id, params, may_promote(options.local))
+        link = link_of_row(store, row.id)
     model = model_sentence(known, after, stages)
     text = render(story(before, after, stages, verdict, ending, seen, model, link, options))
     write_text(COMMENT, text)
     return text
 
 
-def judged(client: Any, experiment: str, run: str, params: Params, hindrance: str | None) -> tuple[str, str]:
+def judged(store: Store, run: str, params: Params, hindrance: str | None) -> tuple[str, str]:
     """The gate's verdict, and in a word or two what came of it; with a `hindrance` to promotion, nothing changes."""
     dry_run = hindrance is not None
     batch_size = params[EvaluateParams].batch_size
     try:
-        decision = promote(client, experiment, run, params[GateParams], batch_size, dry_run)
+        decision = promote(store, run, params[GateParams], batch_size, dry_run)
     except InputError as error:
         return f"The gate cannot judge: {error}.", "not judged"
     if dry_run:
@@ -136,18 +138,16 @@ def look_at_new_data(ingest: IngestParams, strip: StripParams) -> drift.Drift | 
 
 def last_judge() -> tuple[str, SumModel | None]:
     """The champion, or where its model is not to be had, the model in the working tree; in words, and itself."""
-    with suppress(InputError), opened() as (client, experiment):
-        if champion := Registry(client).holder(CHAMPION):
-            row = client.get_run(champion.run_id)
-            return f"the champion (version {champion.version})", Candidate(
-                client, Rows(client, experiment), row
-            ).model()
+    with suppress(InputError), opened() as store:
+        champion = Registry(store).holder(CHAMPION)
+        if champion and (row := store.run(champion.run)):
+            return f"the champion (version {champion.number})", Candidate(store, row).model()
     with suppress(InputError):  # none, or one that this code cannot read
         return "the last model", read_model(MODEL)
     return "", None
 
 
-def model_sentence(known: list[dict[str, Any]], after: Result, stages: list[pipeline.Outcome]) -> str:
+def model_sentence(known: list[dict[str, Any]], after: Occurrence, stages: list[pipeline.Outcome]) -> str:
     """What there is to say of the model's checksum, against earlier trainings with the same inputs."""
     (train,) = (essence for essence in after.stages.values() if MODEL.as_posix() in essence["outs"])
     md5 = train["outs"][MODEL.as_posix()]
@@ -166,8 +166,8 @@ def model_sentence(known: list[dict[str, Any]], after: Result, stages: list[pipe
 
 
 def story(
-    before: Result | None,
-    after: Result,
+    before: Occurrence | None,
+    after: Occurrence,
     stages: list[pipeline.Outcome],
     verdict: str,
     ending: str,
@@ -211,12 +211,13 @@ def intervals(metrics: Mapping[str, float]) -> dict[str, tuple[float, float]]:
     return found
 
 
-def link_of_row(uri: str, experiment: str, run: str) -> Markup:
+def link_of_row(store: Store, run: str) -> Markup:
+    uri = store.uri
     if not uri.startswith(("http://", "https://")):
         return Markup("run <code>") + escaped(run) + Markup("</code> of the store on the machine that trained")
     parts = urlsplit(uri)
     place = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))  # no password
-    return Markup(f"[run {run[:8]}](<{quote(place, safe=':/')}/#/experiments/{experiment}/runs/{run}>)")
+    return Markup(f"[run {run[:8]}](<{quote(place, safe=':/')}/{store.page(run)}>)")
 
 
 def ci_links() -> dict[str, Markup]:

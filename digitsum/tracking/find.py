@@ -1,122 +1,210 @@
-"""Results that are not the workspace's: of a git revision, an experiment or a row, and the files that they had."""
+"""Find a result by any of its names, and the files that it had."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from digitsum.errors import InputError
 from digitsum.places import LOCK
 from digitsum.tracking.results.cache import fetch, find
-from digitsum.tracking.results.checksums import checksum, digest
-from digitsum.tracking.results.git import git
-from digitsum.tracking.results.result import Essence, essence, experiments, params_of
-from digitsum.tracking.rows.rows import Rows
-from digitsum.tracking.rows.store import opened
-from digitsum.tracking.trace import find_row
+from digitsum.tracking.results.checksums import checksum
+from digitsum.tracking.results.dvc_files import experiments
+from digitsum.tracking.results.git import commit_of
+from digitsum.tracking.results.occurrences import from_lock, locked_in
+from digitsum.tracking.results.result import Result
+from digitsum.tracking.rows.models import checksum_of_model
+from digitsum.tracking.rows.models import fetch as fetch_model
+from digitsum.tracking.rows.registry import CHAMPION, Registry
+from digitsum.tracking.rows.run import Run
+from digitsum.tracking.rows.store import Store, opened
+from digitsum.tracking.rows.tags import NAME, OUTS, RESULT, STAGE, checksums_of
+
+NAMES = "a git revision, a DVC experiment, the id or name of a run, models:/NAME@ALIAS, or a model file"
+SHORTEST = 4  # characters of an abbreviated run id
+LISTED = 5  # ids in an error
 
 
-@dataclass(frozen=True)
-class Other:
-    """A result by its dvc.lock."""
-
-    name: str
-    lock: str
-
-    @cached_property
-    def stages(self) -> dict[str, Essence]:
-        return essence(self.lock)
-
-    @property
-    def params(self) -> dict[str, Any]:
-        return params_of(self.stages)
-
-    def checksum(self, path: Path | str) -> str | None:
-        """Of a file that a stage read or wrote."""
-        for stage in self.stages.values():
-            if md5 := (stage["outs"] | stage["deps"]).get(str(path)):
-                return str(md5)
-        return None
-
-    @contextmanager
-    def file(self, path: Path | str) -> Iterator[Path]:
-        """What a stage read or wrote: of the working tree, the cache, MLflow or the remote, as long as the block runs.
-
-        Raises:
-            InputError: if it is nowhere to be had.
-        """
-        md5 = self.checksum(path)
-        if md5 is None:
-            raise InputError(f"{self.name}: its dvc.lock knows of no {path}")
-        with TemporaryDirectory(prefix="digitsum-") as folder:
-            for found in self._candidates(str(path), md5, folder):
-                if found is not None and checksum(found) == md5:
-                    yield found
-                    return
-        raise InputError(
-            f"{path} of {self.name} (MD5 {md5}) is neither in DVC's cache nor in MLflow nor in a remote; "
-            "dvc fetch in a clone that has it, or python -m digitsum reproduce, brings it back"
-        )
-
-    def _candidates(self, path: str, md5: str, folder: str) -> Iterator[Path | None]:
-        yield find(path, md5)
-        yield self._logged(path, folder)
-        yield fetch(path, md5)
-
-    def _logged(self, path: str, folder: str) -> Path | None:
-        """Stages log what they write."""
-        from mlflow.exceptions import MlflowException
-
-        stage = next((name for name, stage in self.stages.items() if path in stage["outs"]), None)
-        if stage is None:
-            return None
-        with suppress(InputError, MlflowException, OSError), opened() as (client, experiment):
-            made = digest(self.stages[stage]["outs"])
-            for run in Rows(client, experiment).find(digitsum__outs=made, digitsum__stage=stage):
-                return Path(client.download_artifacts(run.info.run_id, Path(path).name, folder))
-        return None
-
-
-def find_result(what: str) -> Other:
-    """That of a git revision, of DVC's experiment of that name, or of what `find_row` takes.
+def find_row(store: Store, what: str) -> Run:
+    """The row of a result, by any of NAMES. An id may be abbreviated, and the run of a stage stands for its row.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is no such row, or more than one.
     """
-    commits = {name: commit for commit, name in experiments()}
-    with suppress(subprocess.CalledProcessError):
-        commit = git("rev-parse", "--verify", "--quiet", f"{commits.get(what, what)}^{{commit}}").strip()
-        with suppress(subprocess.CalledProcessError):
-            return Other(what, git("show", f"{commit}:{LOCK}"))
-        raise InputError(f"{what}: a commit without {LOCK}, which has no result")
-    with opened() as (client, experiment):
-        return of_row(client, find_row(Rows(client, experiment), client, what))
+    if what.startswith("models:/"):
+        return _row_of_model(store, what)
+    if commit := _commit_of(what):
+        return _row_of_commit(store, commit, what)
+    if _exists(what):
+        return _newest_with(store, checksum(Path(what)), what)
+    return _row_of_run(store, what)
 
 
-def champion() -> Other | None:
-    """The registered champion's result, if there is one."""
-    with opened() as (client, experiment):
-        row = Rows(client, experiment).champion()
-        return None if row is None else of_row(client, row)
+def find_result(what: str) -> Result:
+    """The result that `find_row` would find the row of. A git revision or a DVC experiment needs no row.
+
+    Raises:
+        InputError: if there is no such result.
+    """
+    if not what.startswith("models:/") and (commit := _commit_of(what)):
+        return _result_in(commit, what)
+    with opened() as store:
+        return result_of(store, find_row(store, what))
 
 
-def of_row(client: Any, row: Any) -> Other:
+def champion() -> Result | None:
+    """The result of the registered champion; None if there is no champion, or its row is gone."""
+    with opened() as store:
+        version = Registry(store).holder(CHAMPION)
+        row = store.run(version.run) if version else None
+        return result_of(store, row) if row else None
+
+
+def result_of(store: Store, row: Run) -> Result:
+    """
+    Raises:
+        InputError: if the row has no dvc.lock.
+    """
     with TemporaryDirectory(prefix="digitsum-") as folder:
-        lock = Path(client.download_artifacts(row.info.run_id, LOCK, folder)).read_text()
-    return Other(row.info.run_name, lock)
+        lock = store.download(row.id, LOCK, Path(folder)).read_text(errors="replace")
+    return from_lock(lock, row.name)
 
 
-def here() -> Other:
-    """That of the workspace.
+def here() -> Result:
+    """The result of the workspace.
 
     Raises:
         InputError: if there is no dvc.lock.
     """
     try:
-        return Other("this result", Path(LOCK).read_text())
+        return from_lock(Path(LOCK).read_text(errors="replace"), "this result")
     except OSError as error:
         raise InputError(f"{LOCK}: no result to compare; dvc repro makes one") from error
+
+
+@contextmanager
+def file_of(result: Result, path: Path | str) -> Iterator[Path]:
+    """A file that a stage read or made, while the block runs: from the workspace, DVC's cache, MLflow or the remote.
+
+    Raises:
+        InputError: if none of them has it.
+    """
+    md5 = result.checksum(path)
+    if md5 is None:
+        raise InputError(f"{result.name}: its {LOCK} has no {path}")
+    with TemporaryDirectory(prefix="digitsum-") as folder:
+        for found in _candidates(result, str(path), md5, Path(folder)):
+            if found is not None and found.is_file() and checksum(found) == md5:
+                yield found
+                return
+    raise InputError(
+        f"{path} of {result.name} (MD5 {md5}) is neither in DVC's cache nor in MLflow nor in a remote; "
+        "dvc fetch in a clone that has it, or python -m digitsum reproduce, brings it back"
+    )
+
+
+def model_of(store: Store, row: Run, path: str) -> Path:
+    """The model of a row, which was at `path` among the outs: from the workspace, DVC's cache or MLflow.
+
+    Raises:
+        InputError: if none of them has it.
+    """
+    md5 = checksums_of(row.tags).get(path)
+    if md5 and (file := find(path, md5)):
+        return file
+    if not row.models:
+        raise InputError(f"run {row.id}: has no model in MLflow; dvc repro train, then python -m digitsum sync")
+    return fetch_model(store, row.models[0], path)
+
+
+def _candidates(result: Result, path: str, md5: str, folder: Path) -> Iterator[Path | None]:
+    yield find(path, md5)
+    yield _logged(result, path, folder)
+    yield fetch(path, md5)
+
+
+def _logged(result: Result, path: str, folder: Path) -> Path | None:
+    """The file among the artifacts of the stage that made it."""
+    stage = next((name for name, stage in result.stages.items() if path in stage["outs"]), None)
+    if stage is None:
+        return None
+    with suppress(InputError), opened() as store:
+        for run in store.runs({OUTS: result.outs_key(stage), STAGE: stage}):
+            return store.download(run.id, Path(path).name, folder)
+    return None
+
+
+def _commit_of(what: str) -> str | None:
+    """The commit of a DVC experiment or a git revision; None outside of a repository as well."""
+    with suppress(InputError, subprocess.CalledProcessError):
+        named = {name: commit for commit, name in experiments()}
+        return named.get(what) or commit_of(what)
+    return None
+
+
+def _result_in(commit: str, what: str) -> Result:
+    if (result := locked_in(commit, what)) is None:
+        raise InputError(f"{what}: a commit without {LOCK}, which has no result")
+    return result
+
+
+def _row_of_commit(store: Store, commit: str, what: str) -> Run:
+    if rows := store.runs({RESULT: _result_in(commit, what).key}):
+        return rows[0]
+    raise InputError(f"{what}: its result has no row in MLflow; python -m digitsum sync --history may add it")
+
+
+def _newest_with(store: Store, md5: str, what: str) -> Run:
+    if found := store.rows_with(md5):
+        return found[-1]
+    raise InputError(f"{what}: no row has this file (MD5 {md5}); python -m digitsum sync --history adds older results")
+
+
+def _row_of_model(store: Store, uri: str) -> Run:
+    name = uri.removeprefix("models:/")
+    if name.startswith("m-"):
+        if md5 := checksum_of_model(store, name):
+            return _newest_with(store, md5, uri)
+    else:
+        name, _, alias = name.partition("@")
+        name, _, number = name.partition("/")
+        registry = Registry(store)
+        version = registry.holder(alias, name) if alias else registry.version(number, name)
+        run = store.run(version.run) if version else None
+        if run is not None:
+            return _row_of(store, run, uri)
+    raise InputError(f"{uri}: no such model; models:/NAME@ALIAS, models:/NAME/VERSION or models:/m-ID")
+
+
+def _row_of_run(store: Store, what: str) -> Run:
+    found = _runs_called(store, what)
+    if not found:
+        raise InputError(f"{what}: no such run, model or file; give {NAMES}")
+    if len(found) > 1:
+        ids = ", ".join(run.id for run in found[:LISTED]) + (", ..." if len(found) > LISTED else "")
+        raise InputError(f"{what}: the name or the beginning of the id of {len(found)} runs; give one of the ids {ids}")
+    return _row_of(store, found[0], what)
+
+
+def _runs_called(store: Store, what: str) -> list[Run]:
+    if not what.isprintable():
+        return []
+    if re.fullmatch("[0-9a-f]{32}", what) and (run := store.run(what)):
+        return [run]
+    if named := store.runs({NAME: what}):
+        return named
+    return store.runs_from(what) if re.fullmatch(f"[0-9a-f]{{{SHORTEST},32}}", what) else []
+
+
+def _row_of(store: Store, run: Run, what: str) -> Run:
+    if row := store.row_of(run):
+        return row
+    raise InputError(f"{what}: the run of a stage that is part of no result; python -m digitsum sync adds results")
+
+
+def _exists(what: str) -> bool:
+    with suppress(OSError, ValueError):  # too long, for example
+        return bool(what) and Path(what).exists()
+    return False

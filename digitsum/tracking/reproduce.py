@@ -1,4 +1,4 @@
-"""Makes a result again from nothing but its row and git, and says where it first differs."""
+"""Make a result again from nothing but its row and git, and name the stage where it first differs."""
 
 import math
 import os
@@ -10,25 +10,30 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from digitsum.errors import InputError
 from digitsum.formats import read_json
 from digitsum.places import LOCK, PIPELINE
-from digitsum.tracking.recording.tracker import environment
+from digitsum.tracking.recording.environment import environment
 from digitsum.tracking.results.checksums import checksum
-from digitsum.tracking.results.result import Essence, essence, metrics_files
-from digitsum.tracking.rows.tags import PATCH, origin_of
+from digitsum.tracking.results.dvc_files import Essence, metrics_files
+from digitsum.tracking.results.git import clean_environment, git, project_folder, top_folder
+from digitsum.tracking.results.occurrences import from_lock
+from digitsum.tracking.results.result import Result
+from digitsum.tracking.rows.run import Run
+from digitsum.tracking.rows.settings import SWITCH
+from digitsum.tracking.rows.store import Store
+from digitsum.tracking.rows.tags import PATCH, REPRODUCED, origin_of
 
-TOLERANCE = 0.02  # of the accuracy; on two processors that of `digits` differed by 0.012, and its mistakes by half
+TOLERANCE = 0.02  # in accuracy; with `digits`, two processors differed by 0.012, and in half of their mistakes
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`diverges` is the first stage whose outs have other checksums; `accuracy` is that of then and of now."""
+    """How a result made again compares with the recorded one."""
 
-    diverges: str | None
-    accuracy: tuple[float, float]
+    diverges: str | None  # the first stage whose outs have other checksums
+    accuracy: tuple[float, float]  # then and now
     same_machine: bool
 
     @property
@@ -46,42 +51,42 @@ class Verdict:
         where = (
             "this machine and environment"
             if self.same_machine
-            else "a machine or environment that is another or was not recorded"
+            else "another machine or environment, or one that was not recorded"
         )
         then, now = self.accuracy
         reach = "within" if self.near else "beyond"
         return f"diverges first at {self.diverges}, on {where}; accuracy {now:g} for {then:g}, {reach} {TOLERANCE:g}"
 
 
-def reproduce(client: Any, row: Any) -> Verdict:
-    """Runs the pipeline in a clean clone with an empty cache, compares, and writes the verdict on the row.
+def reproduce(store: Store, row: Run) -> Verdict:
+    """Run the pipeline in a clean clone with an empty cache, compare, and write the verdict on the row.
+
+    The clone holds the row's commit and patch, so whoever can write to the store can run code here.
 
     Raises:
-        InputError: if commit, changes or outside data are not to be had, or a stage fails.
+        InputError: if the commit, the changes or outside data are not available, or a stage fails.
     """
-    tags = row.data.tags
+    commit, patched = origin_of(row.tags)
+    wanted = [LOCK, PATCH] if patched else [LOCK]
+    if missing := sorted(set(wanted) - store.artifacts(row.id)):
+        raise InputError(f"run {row.id}: no {' or '.join(missing)} at {row.artifacts}; bring its files back there")
     with tempfile.TemporaryDirectory(prefix="digitsum-") as temporary:
-        clone, papers = Path(temporary) / "clone", Path(temporary) / "papers"
-        papers.mkdir()
-        commit, patched = origin_of(tags)
-        wanted = [LOCK, PATCH] if patched else [LOCK]
-        there = {item.path for item in client.list_artifacts(row.info.run_id)}
-        if missing := [name for name in wanted if name not in there]:
-            raise InputError(
-                f"{row.info.run_id}: no {' or '.join(missing)} at {row.info.artifact_uri}; bring its files back there"
-            )
-        paper = {name: client.download_artifacts(row.info.run_id, name, str(papers)) for name in wanted}
-        lock = Path(paper[LOCK]).read_text()
-        _clone(commit, paper.get(PATCH), clone)
-        _lay_out(essence(lock), clone)
+        clone, downloads = Path(temporary) / "clone", Path(temporary) / "downloads"
+        downloads.mkdir()
+        files = {name: store.download(row.id, name, downloads) for name in wanted}
+        then = from_lock(files[LOCK].read_text(), row.name)
+        folder = project_folder()
+        _clone(commit, files.get(PATCH), clone, folder)
+        project = clone / folder
+        _lay_out(then, project)
         started = time.time()
-        _repro(clone)
-        made = essence((clone / LOCK).read_text())
-        figures = _figures(clone)
-    accuracy = (row.data.metrics.get("accuracy", math.nan), figures.get("accuracy", math.nan))
-    verdict = compare(essence(lock), made, accuracy, _same_machine(tags))
+        _repro(project)
+        now = from_lock((project / LOCK).read_text(), "the clone")
+        figures = _figures(project)
+    accuracy = (row.metrics.get("accuracy", math.nan), figures.get("accuracy", math.nan))
+    verdict = compare(then.stages, now.stages, accuracy, _same_machine(row.tags))
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(started))
-    client.set_tag(row.info.run_id, "digitsum.reproduced", f"{verdict} ({when}, {platform.node()})")
+    store.set_tag(row.id, REPRODUCED, f"{verdict} ({when}, {platform.node()})")
     return verdict
 
 
@@ -95,46 +100,38 @@ def compare(
     return Verdict(first, accuracy, same_machine)
 
 
-def _clone(commit: str, patch: str | None, clone: Path) -> None:
-    _git("clone", "--quiet", "--shared", "--no-checkout", ".", str(clone), failed="cannot be cloned")
-    _git(
-        "-C",
-        str(clone),
-        "checkout",
-        "--quiet",
-        commit,
-        failed="is not in this repository; git fetch, or of a colleague's experiment dvc exp pull, may bring it",
-    )
+def _clone(commit: str, patch: Path | None, clone: Path, project: str) -> None:
+    """A clone at a commit, with a patch whose paths are relative to the project's folder."""
+    _git("clone", "--quiet", "--shared", "--no-checkout", str(top_folder()), str(clone), failed="cannot be cloned")
+    absent = "is not in this repository; git fetch may bring it, or dvc exp pull if it is a colleague's experiment"
+    _git("checkout", "--quiet", "--detach", commit, folder=clone, failed=absent)
     if patch:
-        _git("-C", str(clone), "apply", patch, failed=f"does not take {PATCH}")
+        _git("apply", f"--directory={project}", str(patch.resolve()), folder=clone, failed=f"does not take {PATCH}")
 
 
-def _git(*words: str, failed: str) -> None:
-    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InputError(f"{words[-1]} {failed} ({' '.join(done.stderr.split())[:160]})")
+def _git(*words: str, failed: str, folder: Path | None = None) -> None:
+    try:
+        git(*words, folder=folder)
+    except subprocess.CalledProcessError as error:
+        raise InputError(f"{words[-1]} {failed} ({' '.join(error.stderr.split())[:160]})") from error
 
 
-def _lay_out(stages: Mapping[str, Essence], clone: Path) -> None:
-    """Outside data that git does not have, if it is still what it was."""
-    outs = {out for stage in stages.values() for out in stage["outs"]}
-    sources = {path: md5 for stage in stages.values() for path, md5 in stage["deps"].items()}
-    for path, md5 in sources.items():
-        if any(path == out or path.startswith(f"{out}/") for out in outs):
-            continue
-        copy, original = clone / path, Path(path)
+def _lay_out(result: Result, project: Path) -> None:
+    """Link outside data that git does not have, if it is what the result was made of."""
+    for path, md5 in result.sources.items():
+        copy, original = project / path, Path(path)
         if copy.exists() and checksum(copy) == md5:
             continue
         if not original.exists() or checksum(original) != md5:
             raise InputError(f"{path}: not what the result was made of (MD5 {md5}); bring that back first")
         _link(original, copy)
-    for folder in Path("data").iterdir():  # downloads, as of MNIST, that no stage names
-        if folder.is_dir() and folder.as_posix() not in outs and not (clone / folder).exists():
-            _link(folder, clone / folder)
+    for folder in Path("data").iterdir():  # downloads, of MNIST for example, which are no deps
+        if folder.is_dir() and folder.as_posix() not in result.outs and not (project / folder).exists():
+            _link(folder, project / folder)
 
 
 def _link(original: Path, copy: Path) -> None:
-    """A folder of links, since DVC refuses a link to a folder."""
+    """Link a file, or make a folder of links, since DVC refuses a link to a folder."""
     if original.is_dir():
         copy.mkdir(parents=True, exist_ok=True)
         for file in original.iterdir():
@@ -144,22 +141,22 @@ def _link(original: Path, copy: Path) -> None:
         copy.symlink_to(original.resolve())
 
 
-def _repro(clone: Path) -> None:
-    here = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
-    here |= {"DIGITSUM_TRACKING": "off", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+def _repro(project: Path) -> None:
+    here = {name: value for name, value in clean_environment().items() if not name.startswith("DVC_")}
+    here |= {SWITCH: "off", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     dvc = [sys.executable, "-m", "dvc"]
-    cache = str(clone / ".dvc" / "cache")
-    subprocess.run([*dvc, "config", "--local", "cache.dir", cache], cwd=clone, env=here, check=True)
-    done = subprocess.run([*dvc, "repro", "--force", "--no-commit"], cwd=clone, env=here, check=False)
+    cache = str(project / ".dvc" / "cache")
+    subprocess.run([*dvc, "config", "--local", "cache.dir", cache], cwd=project, env=here, check=True)
+    done = subprocess.run([*dvc, "repro", "--force", "--no-commit"], cwd=project, env=here, check=False)
     if done.returncode:
-        raise InputError(f"dvc repro failed in a clean clone with exit code {done.returncode}; what it said is above")
+        raise InputError(f"dvc repro failed in a clean clone with exit code {done.returncode}; its output is above")
 
 
-def _figures(clone: Path) -> dict[str, float]:
-    paths = metrics_files((clone / PIPELINE).read_text())
-    return {name: value for path in paths for name, value in read_json(clone / path).items()}
+def _figures(project: Path) -> dict[str, float]:
+    paths = metrics_files((project / PIPELINE).read_text())
+    return {name: value for path in paths for name, value in read_json(project / path).items()}
 
 
 def _same_machine(tags: Mapping[str, str]) -> bool:
-    """As far as can be told: the interpreter, the processor and the packages."""
+    """Whether the interpreter, the processor and the packages are those of the row, as far as recorded."""
     return all(tags.get(name) == value for name, value in environment().items())

@@ -1,43 +1,42 @@
-"""The MLflow pages, with the comparison that a person most likely wants."""
+"""Serve the MLflow pages, and open the comparison of the champion and the newest results."""
 
-import json
 import os
 import subprocess
 import sys
 import time
 import webbrowser
 from contextlib import suppress
-from urllib.parse import quote
 from urllib.request import urlopen
 
 from digitsum.ports import require_free
-from digitsum.tracking.rows.rows import Rows
-from digitsum.tracking.rows.store import opened, shown, tracking_uri
+from digitsum.tracking.rows.registry import CHAMPION, Registry
+from digitsum.tracking.rows.settings import tracking_uri, without_password
+from digitsum.tracking.rows.store import Store, opened
 
 COMPARED = 5  # results on the page
 
 
 def serve(port: int) -> None:
-    """Serves the store on this machine only, until control-C; of a server it says where that is.
+    """Serve the store on this machine only, until control-C; if the store is a server, print its address.
 
     Raises:
         InputError: if the port is taken or the store cannot be used.
     """
     uri, address = tracking_uri(), f"http://127.0.0.1:{port}"
-    with opened() as (client, experiment):
-        is_server = uri.startswith(("http://", "https://"))
-        page = comparison(shown(uri).rstrip("/") if is_server else address, Rows(client, experiment))
+    is_server = uri.startswith(("http://", "https://"))
+    with opened() as store:
+        page = comparison(without_password(uri).rstrip("/") if is_server else address, store)
     if is_server:
-        print(f"results   {shown(uri)}\ncompare   {page}")
+        print(f"results   {without_password(uri)}\ncompare   {page}")
         return
     require_free(port, "make ui")
     here = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # a dozen processes that only generative AI needs
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_BACKEND_STORE_URI": uri,  # not an argument, which other users of the machine could read
     }
-    server = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    words = [*server, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     with subprocess.Popen(words, env=here) as process:
         try:
             if _answers(f"{address}/health", process):
@@ -52,20 +51,17 @@ def serve(port: int) -> None:
     sys.exit(max(code, 0))
 
 
-def comparison(address: str, rows: Rows) -> str:
-    """The page on which the champion, where there is one, and the newest results stand side by side."""
-    chosen = [run.info.run_id for run in rows.newest(COMPARED)]
-    champion = rows.champion()
-    if champion is not None and champion.info.run_id not in chosen:
-        chosen = [champion.info.run_id, *chosen[: COMPARED - 1]]
-    if len(chosen) < 2:
-        return f"{address}/#/experiments/{rows.experiment}"
-    runs, experiments = quote(json.dumps(chosen)), quote(json.dumps([rows.experiment]))
-    return f"{address}/#/compare-runs?runs={runs}&experiments={experiments}"
+def comparison(address: str, store: Store) -> str:
+    """The page that compares the champion, if there is one, and the newest results."""
+    chosen = [run.id for run in store.newest(COMPARED)]
+    champion = Registry(store).holder(CHAMPION)
+    if champion is not None and champion.run not in chosen and store.run(champion.run) is not None:
+        chosen = [champion.run, *chosen[: COMPARED - 1]]
+    return f"{address}/{store.page() if len(chosen) < 2 else store.comparison_page(chosen)}"
 
 
 def _answers(address: str, process: "subprocess.Popen[bytes]") -> bool:
-    """Waits until the server does, or has ended."""
+    """Wait until the server answers, or has ended."""
     while process.poll() is None:
         with suppress(OSError), urlopen(address, timeout=5):
             return True

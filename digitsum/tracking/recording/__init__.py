@@ -1,1 +1,1 @@
-"""What a stage records: on disk first, then sent to MLflow by a process beside it."""
+"""What a stage records: on disk first, then sent to MLflow by a process beside the stage."""

@@ -1,8 +1,8 @@
-"""What stages have to tell MLflow, on disk until it is told: no stage waits for a server, and no server loses a run.
+"""What stages record, on disk until MLflow has it: no stage waits for a server, and no server's fault loses a run.
 
-Each run has a folder of its own, its parcel: `events.jsonl`, one event a line in the order they happened, the `files`
-that go with them, `sent`, how many events the store has, and `alive`, which its process holds a lock on: the kernel
-lets go of it however the process ends. Once its run has ended and all of it is sent, the parcel goes.
+Each run has a folder, its parcel. `events.jsonl` has one event a line, in the order in which they happened. `files` has
+the files that belong to them. `sent` is the number of events that the store has. The run's process holds a lock on
+`alive`, which the kernel releases however the process ends. A parcel whose run has ended is removed once it is sent.
 """
 
 import fcntl
@@ -29,12 +29,12 @@ def outbox() -> Path:
     return repository_root() / OUTBOX
 
 
-SAME_START = 5.0  # seconds that the start of one process may seem to move, as when the clock is set
+SAME_START = 5.0  # seconds by which the start of one process may seem to move, as when the clock is set
 
 
 @dataclass(frozen=True)
 class Process:
-    """What tells a process from a later one with the same number."""
+    """A process, and not a later one with the same number."""
 
     host: str
     pid: int
@@ -46,7 +46,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """On this machine."""
+        """Whether it runs, on this machine."""
         if self.host != socket.gethostname():
             return False
         with suppress(psutil.NoSuchProcess):
@@ -60,14 +60,14 @@ def driver() -> Process | None:
     """The outermost dvc that this process runs under."""
     found = None
     for parent in psutil.Process().parents():
-        with suppress(psutil.Error):
+        with suppress(psutil.Error):  # gone meanwhile, or another user's
             if _is_dvc(parent.cmdline()):
                 found = Process.of(parent)
     return found
 
 
 def _is_dvc(words: list[str]) -> bool:
-    """By itself, or as a script or module that Python runs; not an editor of a folder with its name."""
+    """Whether a command line runs dvc, by itself or through Python. An editor of a folder named dvc does not."""
     names = [Path(word).name for word in words[:4]]
     return names[:1] == ["dvc"] or ("dvc" in names and names[0].startswith("python"))
 
@@ -79,18 +79,26 @@ class Parcel:
     @classmethod
     @contextmanager
     def begin(cls, store: str, name: str, tags: Mapping[str, str]) -> "Iterator[Parcel]":
-        """Of a new run, which lasts as long as the block."""
+        """The parcel of a new run, which lasts as long as the block.
+
+        Raises:
+            OSError: if the outbox cannot be written, or its file system has no locks.
+        """
         parcel = cls(outbox() / f"{time.time_ns()}-{uuid.uuid4().hex[:12]}")
         (parcel.folder / "files").mkdir(parents=True)
-        above = driver()
         with (parcel.folder / "alive").open("w") as life:
-            fcntl.flock(life, fcntl.LOCK_EX)
-            parcel.add("start", store=store, name=name, tags=dict(tags), driver=above and asdict(above))
+            try:
+                fcntl.flock(life, fcntl.LOCK_EX)
+                above = driver()
+                parcel.add("start", store=store, name=name, tags=dict(tags), driver=above and asdict(above))
+            except OSError:
+                shutil.rmtree(parcel.folder, ignore_errors=True)
+                raise
             yield parcel
 
     @property
     def alive(self) -> bool:
-        """Whether its run goes on, in whatever process, container or machine that shares this folder."""
+        """Whether its run goes on, in any process, container or machine that shares this folder."""
         with suppress(FileNotFoundError), (self.folder / "alive").open() as life:
             try:
                 fcntl.flock(life, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -99,13 +107,13 @@ class Parcel:
         return False
 
     def add(self, kind: str, **content: Any) -> None:
-        """Appends an event. A line that is cut off, as when the process dies in it, is not read."""
+        """Append an event. Readers skip a line that is cut off, as when the process dies while it writes."""
         line = json.dumps({"kind": kind, "time": int(time.time() * 1000), **content})
         with (self.folder / "events.jsonl").open("a") as file:
             file.write(line + "\n")
 
     def add_file(self, path: Path) -> None:
-        """A copy of a file or folder, as it is now."""
+        """Add a copy of a file or folder, as it is now."""
         copy = self.folder / "files" / path.name
         if path.is_dir():
             shutil.copytree(path, copy, dirs_exist_ok=True)
@@ -118,11 +126,11 @@ class Parcel:
         self.add("file", name=name)
 
     def events(self) -> list[dict[str, Any]]:
-        """All whole lines. A run whose process is gone without a word gets the end that it could not write."""
+        """All whole lines. A run whose process is gone without an end gets one here, KILLED."""
         with suppress(FileNotFoundError):  # begun this moment, or sent and removed
             alive = self.alive
             events = list(_whole((self.folder / "events.jsonl").read_text()))
-            if events and events[0]["kind"] != "start":  # that line was cut, so nobody knows what run this was
+            if events and events[0]["kind"] != "start":  # the first line was cut off, so the run is unknown
                 return []
             if not alive and events and events[-1]["kind"] != "end":
                 events.append({"kind": "end", "time": events[-1]["time"], "status": "KILLED"})
@@ -131,7 +139,7 @@ class Parcel:
 
     @property
     def store(self) -> str | None:
-        """None if it has just begun, is already gone, or was cut off as it began."""
+        """The address of its store; None if it has just begun, is already gone, or was cut off as it began."""
         events = self.events()
         return events[0]["store"] if events else None
 
@@ -151,14 +159,14 @@ class Parcel:
         write_text(self.folder / "sent", str(count))
 
     def remove(self) -> None:
-        """Under another name first: half a parcel would be taken for a new one."""
+        """Rename it first, since a half-removed parcel would look like a new one."""
         gone = self.folder.with_name(f".{self.folder.name}")
         self.folder.rename(gone)
         shutil.rmtree(gone)
 
 
 def _whole(text: str) -> Iterator[dict[str, Any]]:
-    """The events of lines that are whole; a full disk may have cut one in the middle of the file."""
+    """The events of whole lines; a full disk may have cut one off in the middle of the file."""
     for line in text.splitlines(keepends=True):
         with suppress(json.JSONDecodeError):
             if line.endswith("\n"):
@@ -166,21 +174,8 @@ def _whole(text: str) -> Iterator[dict[str, Any]]:
 
 
 def parcels() -> list[Parcel]:
-    """Oldest first."""
+    """All parcels, oldest first."""
     folder = outbox()
     if not folder.exists():
         return []
     return [Parcel(path) for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0].isdigit()]
-
-
-@contextmanager
-def alone(name: str, wait: bool = True) -> Iterator[bool]:
-    """Holds the lock `name` for the block, once no other process does; without waiting, says whether it was free."""
-    outbox().mkdir(parents=True, exist_ok=True)
-    with (outbox() / name).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True

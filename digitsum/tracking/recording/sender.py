@@ -1,84 +1,74 @@
-"""Tells MLflow what is in the outbox. It may be cut off anywhere and begin again: nothing is told twice."""
+"""Send the outbox to MLflow. A sender may be cut off anywhere and start again: MLflow gets everything once."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from digitsum.tracking.recording.outbox import Parcel
-from digitsum.tracking.rows.store import connect, experiment_id, search
+from digitsum.tracking.rows.store import Data, Metric, Store
 
-BATCH = 50  # events told between two notes of how far it is
-PARAMS_IN_A_CALL = 100  # as many as a server takes
+BATCH = 50  # events sent between two notes of how many were
+PARCEL = "digitsum.parcel"
 
 
 class Sender:
     """One connection to each store that runs go to."""
 
-    def __init__(self) -> None:
-        self._stores: dict[str, tuple[Any, str]] = {}
+    def __init__(self, *stores: Store) -> None:
+        """With the stores that are open already."""
+        self._stores = {store.uri: store for store in stores}
 
-    def store(self, uri: str) -> tuple[Any, str]:
-        """Its client, and the experiment."""
+    def store(self, uri: str) -> Store:
         if uri not in self._stores:
-            client = connect(uri)
-            self._stores[uri] = client, experiment_id(client)
+            self._stores[uri] = Store.at(uri)
         return self._stores[uri]
 
     def send(self, parcel: Parcel) -> None:
-        """Whatever the store does not have yet.
+        """Send what the store does not have yet, and remove the parcel once its run has ended.
 
         Raises:
             Exception: of MLflow, SQLAlchemy or the network.
         """
         events, sent = parcel.events(), parcel.sent
         if len(events) > sent:
-            client, experiment = self.store(events[0]["store"])
-            run = _run(client, experiment, parcel.folder.name, events[0])
+            store = self.store(events[0]["store"])
+            run = _run(store, parcel.folder.name, events[0])
             for first in range(sent, len(events), BATCH):
                 part = events[first : first + BATCH]
-                _tell(client, run, parcel, part)
+                _send(store, run, parcel, part)
                 parcel.mark_sent(first + len(part))
         if events and events[-1]["kind"] == "end":
             parcel.remove()
 
+    def send_all(self, waiting: list[Parcel]) -> dict[str, Exception]:
+        """Send parcels, and return what went wrong by store. A store that fails gets no further parcels."""
+        faults: dict[str, Exception] = {}
+        for parcel in waiting:
+            if (store := parcel.store) and store not in faults:
+                try:
+                    self.send(parcel)
+                except Exception as error:  # MLflow, SQLAlchemy, S3 and the network have no common error
+                    faults[store] = error
+        return faults
 
-def _run(client: Any, experiment: str, parcel: str, start: Mapping[str, Any]) -> str:
-    """The run of a parcel, found by its name or made."""
-    if found := search(client, experiment, {"digitsum__parcel": parcel}):
-        return str(found[0].info.run_id)
-    tags = {**start["tags"], "digitsum.parcel": parcel}
-    return str(client.create_run(experiment, start["time"], tags, run_name=start["name"]).info.run_id)
+
+def _run(store: Store, parcel: str, start: Mapping[str, Any]) -> str:
+    """The run of a parcel: the one with its name, or else a new one."""
+    if found := store.runs({PARCEL: parcel}):
+        return found[0].id
+    return store.begin(start["name"], start["tags"] | {PARCEL: parcel}, start["time"])
 
 
-def _tell(client: Any, run: str, parcel: Parcel, events: list[dict[str, Any]]) -> None:
-    """A store leaves out what it has: a metric of the same step, time and value, a param or tag of the same value."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, RunTag
-
+def _send(store: Store, run: str, parcel: Parcel, events: list[dict[str, Any]]) -> None:
     def values(kind: str) -> list[tuple[dict[str, Any], str, Any]]:
         return [(event, *pair) for event in events if event["kind"] == kind for pair in event["values"].items()]
 
-    metrics = [Metric(key, value, event["time"], event["step"]) for event, key, value in values("metrics")]
-    tags = [RunTag(key, value) for _, key, value in values("tags")]
-    if metrics or tags:
-        client.log_batch(run, metrics=metrics, tags=tags)
-    log_params(client, run, {key: value for _, key, value in values("params")})
+    metrics = [Metric(name, value, event["time"], event["step"]) for event, name, value in values("metrics")]
+    store.log(run, metrics, {name: value for _, name, value in values("tags")})
+    store.log_params(run, {name: value for _, name, value in values("params")})
     for event in events:
         if event["kind"] == "data":
-            dataset = Dataset(event["path"], event["digest"], "local", json.dumps({"uri": event["path"]}))
-            client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", event["context"])])])
+            store.log_data(run, [Data(event["path"], event["digest"], event["context"])])
         elif event["kind"] == "file":
-            file = parcel.folder / "files" / event["name"]
-            if file.is_dir():
-                client.log_artifacts(run, str(file), event["name"])
-            else:
-                client.log_artifact(run, str(file))
+            store.log_file(run, parcel.folder / "files" / event["name"])
         elif event["kind"] == "end":
-            client.set_terminated(run, event["status"], event["time"])
-
-
-def log_params(client: Any, run: str, values: Mapping[str, str]) -> None:
-    from mlflow.entities import Param
-
-    params = [Param(key, value) for key, value in values.items()]
-    for first in range(0, len(params), PARAMS_IN_A_CALL):
-        client.log_batch(run, params=params[first : first + PARAMS_IN_A_CALL])
+            store.end(run, event["status"], event["time"])

@@ -1,25 +1,23 @@
-"""One MLflow run for each run of a stage, or nothing at all: the stages can't tell which."""
+"""Record each run of a stage, or nothing. A stage does not notice the difference, and recording cannot end it."""
 
-import getpass
-import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import cache, reduce
-from importlib.metadata import distributions
-from operator import getitem
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Protocol
 
-from digitsum.errors import InputError
-from digitsum.formats import load_yaml
+import psutil
+
+from digitsum.errors import InputError, one_line
 from digitsum.places import repository_root
+from digitsum.tracking.recording.environment import environment, origin, packages
 from digitsum.tracking.recording.outbox import Parcel
-from digitsum.tracking.results.checksums import checksum, digest, outs_of
-from digitsum.tracking.rows.store import switched_off, tracking_uri
+from digitsum.tracking.results.checksums import checksum, digest
+from digitsum.tracking.results.dvc_files import current_essence, flat, require_stage
+from digitsum.tracking.rows.settings import switched_off, tracking_uri
+from digitsum.tracking.rows.tags import MADE, OUTS
 
 
 class Tracker(Protocol):
@@ -30,10 +28,10 @@ class Tracker(Protocol):
     def tags(self, values: Mapping[str, str]) -> None: ...
 
     def data(self, path: Path, context: str) -> None:
-        """A data set that the stage read, with the checksum that DVC has of it."""
+        """Record a data set that the stage read, with the checksum that DVC gives it."""
 
     def file(self, path: Path) -> None:
-        """A file or a folder of files that the stage wrote."""
+        """Record a file or folder that the stage wrote."""
 
 
 class NullTracker:
@@ -54,39 +52,46 @@ class NullTracker:
 
 
 class OutboxTracker:
-    """Leaves everything in the outbox, for a sender that runs beside the stages.
+    """Write everything to the outbox, which a process beside the stage sends to MLflow.
 
-    Where that cannot be written any more, the stage is told once and goes on.
+    Once the outbox cannot be written, the tracker warns once and records nothing more.
     """
 
     def __init__(self, parcel: Parcel):
         self._parcel, self._lost = parcel, False
 
     def params(self, section: str, values: Mapping[str, Any]) -> None:
-        self._leave("params", values=flat({section: values}))
+        self._add("params", values=flat({section: values}))
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        self._leave("metrics", values=dict(values), step=step)
+        self._add("metrics", values=dict(values), step=step)
 
     def tags(self, values: Mapping[str, str]) -> None:
-        self._leave("tags", values=dict(values))
+        self._add("tags", values=dict(values))
 
     def data(self, path: Path, context: str) -> None:
-        if path.exists():  # else the stage says what is missing
-            self._leave("data", path=str(path), digest=checksum(path), context=context)
+        if path.exists():  # otherwise the stage reports what is missing
+            self._add("data", path=str(path), digest=checksum(path), context=context)
 
     def file(self, path: Path) -> None:
         with self._kept():
             self._parcel.add_file(path)
 
-    def text(self, name: str, text: str) -> None:
+    def environment(self) -> None:
         with self._kept():
-            self._parcel.add_text(name, text)
+            self._parcel.add("tags", values=environment())
+            self._parcel.add_text("packages.txt", "".join(f"{package}\n" for package in packages()))
+
+    def identity(self, stage: str) -> None:
+        """Record what the stage was given and made, as dvc.lock will; a result finds the runs of its stages by it."""
+        with self._kept():
+            made = current_essence(stage)
+            self._parcel.add("tags", values={OUTS: digest(made["outs"]), MADE: digest(made)})
 
     def end(self, status: str) -> None:
-        self._leave("end", status=status)
+        self._add("end", status=status)
 
-    def _leave(self, kind: str, **content: Any) -> None:
+    def _add(self, kind: str, **content: Any) -> None:
         with self._kept():
             self._parcel.add(kind, **content)
 
@@ -94,26 +99,30 @@ class OutboxTracker:
     def _kept(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, InputError) as error:
+        except (OSError, InputError, KeyError) as error:
             if not self._lost:
-                print(f"warning: the rest of this run is not recorded ({error})", file=sys.stderr)
+                _warn(f"the rest of this run is not recorded ({one_line(error)})")
             self._lost = True
 
 
 @contextmanager
 def tracked(stage: str, wanted: bool = True) -> Iterator[Tracker]:
-    """The tracker of one run of a stage; the run ends FINISHED, FAILED or KILLED as the block does."""
-    if not wanted or switched_off():
-        yield NullTracker()
-        return
-    with Parcel.begin(tracking_uri(), stage, _origin(stage)) as parcel:
-        _start_sender()
+    """The tracker of one run of a stage. The run ends as FINISHED, FAILED or KILLED, as the block does.
+
+    Raises:
+        InputError: if dvc.yaml has no such stage; before the block runs, whether or not anything is recorded.
+    """
+    require_stage(stage)
+    with ExitStack() as stack:
+        parcel = _begun(stage, stack) if wanted and not switched_off() else None
+        if parcel is None:
+            yield NullTracker()
+            return
         tracker, status = OutboxTracker(parcel), "KILLED"
         try:
-            tracker.tags(environment())
-            tracker.text("packages.txt", "".join(f"{package}\n" for package in packages()))
+            tracker.environment()
             yield tracker
-            tracker.tags(identity(stage))
+            tracker.identity(stage)
             status = "FINISHED"
         except Exception as error:
             status = "FAILED"
@@ -123,71 +132,26 @@ def tracked(stage: str, wanted: bool = True) -> Iterator[Tracker]:
             tracker.end(status)
 
 
+def _begun(stage: str, stack: ExitStack) -> Parcel | None:
+    """A new run in the outbox, on its way to MLflow; None if the outbox cannot be used."""
+    try:
+        parcel = stack.enter_context(Parcel.begin(tracking_uri(), stage, origin(stage)))
+    except (OSError, psutil.Error) as error:
+        _warn(f"this run is not recorded ({one_line(error)})")
+        return None
+    try:
+        _start_sender()
+    except OSError as error:
+        _warn(f"no process sends this run to MLflow ({one_line(error)}); python -m digitsum sync does")
+    return parcel
+
+
 def _start_sender() -> None:
-    """Of the repository itself, in which DVC's temporary copies send as well; it outlives the stage."""
+    """Start a process that outlives the stage. DVC's temporary copies of the repository start the repository's own."""
     silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     words = [sys.executable, "-m", "digitsum", "sync", "--watch"]
     subprocess.Popen(words, cwd=repository_root(), start_new_session=True, **silent)  # type: ignore[call-overload]
 
 
-def identity(stage: str) -> dict[str, str]:
-    """By which a result finds the runs of its stages: what was made, and from what, as dvc.lock would have it."""
-    entry, params = load_yaml(Path("dvc.yaml").read_text())["stages"][stage], load_yaml(Path("params.yaml").read_text())
-    outs = {out: checksum(Path(out)) for out in outs_of(entry)}
-    whole = {
-        "cmd": entry["cmd"],
-        "params": {key: reduce(getitem, key.split("."), params) for key in entry.get("params", [])},
-        "deps": {path: checksum(Path(path)) for path in entry.get("deps", [])},
-        "outs": outs,
-    }
-    return {"digitsum.outs": digest(outs), "digitsum.made": digest(whole)}
-
-
-def environment() -> dict[str, str]:
-    """What else a result may depend on."""
-    return {
-        "digitsum.python": platform.python_version(),
-        "digitsum.platform": f"{platform.system()} {platform.machine()} {_processor()}",
-        "digitsum.packages": digest(packages()),
-    }
-
-
-@cache
-def packages() -> list[str]:
-    """All that is installed, with versions."""
-    return sorted({f"{found.name}=={found.version}".lower() for found in distributions()})
-
-
-def _processor() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def _origin(stage: str) -> dict[str, str]:
-    tags = {"mlflow.source.name": f"stages/{stage}.py", "mlflow.source.type": "LOCAL", "digitsum.stage": stage}
-    with suppress(OSError, KeyError):  # a user without a name, as in some containers
-        tags["mlflow.user"] = getpass.getuser()
-    if commit := _git("rev-parse", "HEAD"):
-        made = (":!dvc.lock", ":!data", ":!models", ":!reports")  # as the pipeline runs
-        changed = _git("status", "--porcelain", "--", ".", *made)
-        tags |= {"mlflow.source.git.commit": commit, "digitsum.dirty": str(bool(changed)).lower()}
-    if experiment := os.environ.get("DVC_EXP_NAME"):
-        tags["digitsum.experiment"] = experiment
-    return tags
-
-
-def _git(*words: str) -> str:
-    with suppress(OSError):  # no git
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
-    return ""
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested mappings as one, with keys such as train.augment.rotate."""
-    found: dict[str, str] = {}
-    for key, value in values.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": str(value)}
-    return found
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)

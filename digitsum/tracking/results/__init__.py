@@ -1,1 +1,1 @@
-"""Results as git and DVC hold them."""
+"""Results in git and DVC. No other room knows their formats."""

@@ -1,36 +1,45 @@
-"""Files of results by their checksums: in the working tree, in DVC's cache, or in its remote."""
+"""Find files of results by their checksums: in the working tree, in DVC's cache, or in its remote."""
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from digitsum.tracking.results.checksums import checksum
 
+DEFAULT = Path(".dvc/cache")
+
 
 def find(path: str, md5: str) -> Path | None:
     """A file with this checksum, from the working tree or DVC's cache."""
-    if Path(path).is_file() and checksum(Path(path)) == md5:
-        return Path(path)
-    cache = cache_folder(Path.cwd())
-    file = cache / "files" / "md5" / md5[:2] / md5[2:] if cache else None
-    return file if file and file.is_file() and checksum(file) == md5 else None
+    return next((file for file in _places(path, md5) if file.is_file() and checksum(file) == md5), None)
+
+
+def _places(path: str, md5: str) -> Iterator[Path]:
+    yield Path(path)
+    yield _in(DEFAULT, md5)  # first, since DVC takes a second to say where its cache is
+    if folder := cache_folder(Path.cwd()):
+        yield _in(folder, md5)
+
+
+def _in(folder: Path, md5: str) -> Path:
+    return folder / "files" / "md5" / md5[:2] / md5[2:]
 
 
 def fetch(path: str, md5: str) -> Path | None:
-    """The same from DVC's remote, if there is one that has it; it is in the cache afterwards."""
+    """Like `find`, after a try to fetch the file from DVC's remote into its cache."""
     from dvc.repo import Repo
     from dvc_data.hashfile.hash_info import HashInfo
 
-    with suppress(Exception), Repo() as repo:  # of DVC, S3, SSH or the network: there is no common kind
+    with suppress(Exception), Repo() as repo:  # DVC, S3, SSH and the network have no common error
         repo.cloud.pull([HashInfo("md5", md5)])
     return find(path, md5)
 
 
 @cache
 def cache_folder(_repository: Path) -> Path | None:
-    """Of DVC; None where it does not say."""
-    # asked rather than guessed, since it may be anywhere; it takes a second
-    said = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=False)
-    return Path(said.stdout.strip()) if said.returncode == 0 else None
+    """The folder of DVC's cache, which its settings may put anywhere; None where DVC does not name one."""
+    done = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=False)
+    return Path(done.stdout.strip()) if done.returncode == 0 else None

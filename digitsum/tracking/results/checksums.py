@@ -1,14 +1,13 @@
-"""The checksums that DVC gives files and folders, and dvc.lock with them."""
+"""The checksums that DVC gives files and folders."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 
 def checksum(path: Path) -> str:
-    """Of a file its MD5; of a folder that of the list of its files, with `.dir` behind it, as in dvc.lock.
+    """The MD5 of a file. For a folder, the MD5 of the list of its files, with `.dir` behind it, as in dvc.lock.
 
     Raises:
         OSError: if there is no such file or folder.
@@ -20,13 +19,6 @@ def checksum(path: Path) -> str:
     listed = [{"md5": checksum(file), "relpath": file.relative_to(path).as_posix()} for file in files]
     listed.sort(key=lambda entry: entry["relpath"])
     return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
-
-
-def outs_of(stage: Mapping[str, Any]) -> Iterator[str]:
-    """The paths that a stage of dvc.yaml writes."""
-    for kind in ("outs", "metrics", "plots"):
-        for out in stage.get(kind, []):
-            yield out if isinstance(out, str) else next(iter(out))
 
 
 def digest(value: Any) -> str:

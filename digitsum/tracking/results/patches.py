@@ -1,4 +1,4 @@
-"""What makes the code and params of a commit those of a result."""
+"""Patches that turn the code and params of a commit into those of a result."""
 
 import difflib
 import hashlib
@@ -13,7 +13,7 @@ from digitsum.tracking.results.git import blobs, diff, git
 
 
 def of_workspace(commit: str, code: Mapping[str, str], sections: Mapping[str, Any]) -> str:
-    """From a commit to files of these checksums and to these params; empty if a file is nowhere to be found."""
+    """From a commit to files with these checksums and to these params; empty if the workspace lacks such a file."""
     there = [hashlib.md5(text).hexdigest() for text in blobs(commit, list(code))]
     changed = [path for (path, md5), own in zip(code.items(), there, strict=True) if md5 != own]
     if any(not Path(path).is_file() or checksum(Path(path)) != code[path] for path in changed):
@@ -28,7 +28,7 @@ def of_workspace(commit: str, code: Mapping[str, str], sections: Mapping[str, An
 
 
 def between(commit: str, other: str, code: Mapping[str, str]) -> str:
-    """From one commit to another, of what a result depends on."""
+    """From one commit to another, limited to what a result depends on."""
     return diff(commit, other, "--", PIPELINE, PARAMS, *code)
 
 

@@ -1,1 +1,1 @@
-"""Results as MLflow holds them."""
+"""Results in MLflow. No other room knows its client, its ids or its filters."""

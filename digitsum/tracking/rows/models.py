@@ -1,4 +1,4 @@
-"""A model of a result in MLflow's own form, which its servers and loaders understand; nothing of it is pickled."""
+"""Models of results in MLflow's own form, which its servers and loaders understand. Nothing is pickled."""
 
 import tempfile
 import warnings
@@ -6,44 +6,45 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from digitsum.errors import InputError
+from digitsum.errors import InputError, one_line
 from digitsum.tracking.results.cache import find
 from digitsum.tracking.results.result import Result
+from digitsum.tracking.rows.settings import without_password
+from digitsum.tracking.rows.store import MISSING, Store
 
 Column = tuple[str, str, tuple[int, ...]]  # name, NumPy's name of the type, shape with -1 for any number
+CHECKSUM = "digitsum.md5"  # the tag of a logged model
 
 
 @dataclass(frozen=True)
 class ModelForm:
-    """How a model is served: who loads the file, what goes in and what comes out."""
+    """How MLflow serves a model: who loads the file, what goes in, and what comes out."""
 
     path: str  # among the outs of the pipeline
     loader: str  # a module with MLflow's _load_pyfunc
-    code: Path  # the package that it is in
+    code: Path  # the package that has the module
     needs: tuple[str, ...]  # distributions to install
     schema: Callable[[Path], tuple[list[Column], list[Column]]]  # inputs and outputs of the model in a file
 
 
-def log_model(client: Any, experiment: str, row: str, form: ModelForm, result: Result) -> str | None:
-    """The id of the logged model with the checksum of the result's, which is logged first where it is not there.
+def log_model(store: Store, row: str, form: ModelForm, result: Result) -> str | None:
+    """The id of the logged model with the checksum of the result's model, which is logged first if it is missing.
 
     None if the file is neither in the working tree nor in DVC's cache.
     """
     md5 = result.outs[form.path]
-    known = client.search_logged_models([experiment], f"tags.`digitsum.md5` = '{md5}'")
+    known = store.client.search_logged_models([store.experiment], f"tags.`{CHECKSUM}` = '{md5}'")
     ready = [model for model in known if str(model.status) == "READY"]
     if ready:
         model = ready[0]
     elif file := find(form.path, md5):
-        model = client.create_logged_model(
-            experiment, f"{result.params.get('model', {}).get('head', 'model')}-{md5[:8]}", row, {"digitsum.md5": md5}
-        )
+        name = f"{result.params.get('model', {}).get('head', 'model')}-{md5[:8]}"
+        model = store.client.create_logged_model(store.experiment, name, row, {CHECKSUM: md5})
         with tempfile.TemporaryDirectory() as folder:
             _save(Path(folder) / "model", file, form, model.model_id)
-            client.log_model_artifacts(model.model_id, f"{folder}/model")
-        client.finalize_logged_model(model.model_id, "READY")
+            store.client.log_model_artifacts(model.model_id, f"{folder}/model")
+        store.client.finalize_logged_model(model.model_id, "READY")
     else:
         return None
     return str(model.model_id)
@@ -60,7 +61,7 @@ def _save(folder: Path, file: Path, form: ModelForm, model_id: str) -> None:
         for columns in form.schema(file)
     )
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*input example")  # it would load the model to call it
+        warnings.filterwarnings("ignore", message=".*input example")  # with one, MLflow would load and call the model
         mlflow.pyfunc.save_model(
             str(folder),
             loader_module=form.loader,
@@ -72,20 +73,36 @@ def _save(folder: Path, file: Path, form: ModelForm, model_id: str) -> None:
         )
 
 
-def fetch(client: Any, models: list[str], path: str, what: str) -> Path:
-    """The file that a logged model was made of: where it lies, or a copy of it where the store is elsewhere.
+def checksum_of_model(store: Store, model: str) -> str | None:
+    """The checksum of the file that a logged model was made of; None if there is no such model."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        tags: dict[str, str] = store.client.get_logged_model(model).tags
+        return tags.get(CHECKSUM)
+    except MlflowException as error:
+        if error.error_code in MISSING:
+            return None
+        raise
+
+
+def fetch(store: Store, model: str, path: str) -> Path:
+    """The file that a logged model was made of: where it lies, or a copy if the store is elsewhere.
 
     Args:
-        models: ids of those that `what` has.
+        model: an id.
         path: of the file among the outs of the pipeline.
 
     Raises:
-        InputError: if there is none.
+        InputError: if the store does not have it.
     """
     import mlflow.artifacts
+    from mlflow.exceptions import MlflowException
 
-    if not models:
-        raise InputError(f"{what}: has no model in MLflow; dvc repro train, then python -m digitsum sync")
-    location = client.get_logged_model(models[0]).artifact_location
-    file = f"{location.rstrip('/')}/data/{Path(path).name}"
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=file, tracking_uri=client.tracking_uri))
+    try:
+        location = store.client.get_logged_model(model).artifact_location
+        file = f"{location.rstrip('/')}/data/{Path(path).name}"
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=file, tracking_uri=store.uri))
+    except (MlflowException, OSError) as error:
+        reason = without_password(one_line(error))
+        raise InputError(f"models:/{model}: MLflow cannot bring its file ({reason})") from error

@@ -1,69 +1,215 @@
-"""Which MLflow store the runs are in."""
+"""An MLflow store behind one typed object. No other room knows MLflow's client, experiment ids or filters."""
 
+import json
 import logging
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
-from digitsum.errors import InputError
-from digitsum.places import repository_root
+from digitsum.errors import InputError, one_line
+from digitsum.tracking.rows.run import Run
+from digitsum.tracking.rows.settings import embedded_store, tracking_uri, without_password
+from digitsum.tracking.rows.tags import PARENT, RESULT
 
 EXPERIMENT = "digitsum"
 NOTE = """Each run with the tag `digitsum.result` is **one result of the pipeline**: this data, these params, this code.
-Its children are the stages; one that is called *restored* was skipped by DVC or taken from its cache, and its
-description names the run that computed it. Runs of stages that stand alone are under way, failed, or part of no result.
+Its children are the stages. DVC skipped a stage called *restored*, or took its outputs from the cache, and the child's
+description names the run that computed it. Runs of stages without a parent are under way, failed, or part of no result.
 
-Select results and press **Compare**. `python -m digitsum sync` adds what is missing."""
-SWITCH = "DIGITSUM_TRACKING"  # "off" records nothing
-SECONDS_PER_CALL = 10  # before a server that says nothing counts as gone
+Select results and press **Compare**. `python -m digitsum sync` adds missing results."""
+SECONDS_PER_CALL = 10  # after which a silent server counts as gone
+PARAMS_IN_A_CALL = 100  # mlflow.utils.validation.MAX_PARAMS_TAGS_PER_BATCH
+MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's codes for unknown and for malformed ids
 
 
-def switched_off() -> bool:
+class Metric(NamedTuple):
+    name: str
+    value: float
+    time: int  # milliseconds since the epoch
+    step: int
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set that a run read."""
+
+    path: str
+    checksum: str
+    context: str  # who read it
+
+    def entity(self) -> Any:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(self.path, self.checksum, "local", json.dumps({"uri": self.path}))
+        return DatasetInput(dataset, [InputTag("mlflow.data.context", self.context)])
+
+
+class Store:
+    """The runs of this project's experiment in one MLflow store.
+
+    Methods raise what MLflow, SQLAlchemy and the network raise; `opened` turns that into one line.
     """
-    Raises:
-        InputError: if the switch stands on nothing known.
-    """
-    word = os.environ.get(SWITCH, "on").lower()
-    if word not in ("on", "off"):
-        raise InputError(f"{SWITCH}={word}: on or off")
-    return word == "off"
 
+    def __init__(self, client: Any, experiment: str | None = None):
+        """`client` is an MlflowClient, and `experiment` an id; None is the project's, made at first use."""
+        self.client = client  # for this room alone
+        self.experiment = experiment or _experiment_id(client)
 
-def tracking_uri() -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{repository_root() / 'mlflow.db'}"
+    @classmethod
+    def at(cls, uri: str) -> "Store":
+        return cls(_connect(uri))
 
+    @property
+    def uri(self) -> str:
+        return str(self.client.tracking_uri)
 
-def shown(uri: str) -> str:
-    """Without a password."""
-    return re.sub(r"://([^/@:]*):[^/@]*@", r"://\1:***@", uri)
+    @property
+    def born(self) -> int:
+        """When the experiment was made: a store that was deleted and made again has the same ids."""
+        return int(self.client.get_experiment(self.experiment).creation_time)
 
+    @property
+    def identity(self) -> str:
+        """The same for the same store with the same experiment."""
+        return f"{self.uri} {self.experiment} {self.born}"
 
-def connect(uri: str) -> Any:
-    """An MlflowClient. MLflow is imported here, since that takes seconds.
+    def page(self, run: str = "") -> str:
+        """Where MLflow's pages show a run, or all runs, behind the address of the server."""
+        return f"#/experiments/{self.experiment}" + (f"/runs/{run}" if run else "")
 
-    It never tries again by itself, which could tell a server the same twice and holds a call for minutes.
-    """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS_PER_CALL))
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-    from mlflow import MlflowClient
+    def comparison_page(self, runs: list[str]) -> str:
+        """The same for a comparison of runs."""
+        ids, experiments = quote(json.dumps(runs)), quote(json.dumps([self.experiment]))
+        return f"#/compare-runs?runs={ids}&experiments={experiments}"
 
-    for name in (
-        "db.utils",
-        "model_registry.abstract_store",
-    ):  # which tell how they make tables, and wait for a version
-        logging.getLogger(f"mlflow.store.{name}").setLevel(logging.WARNING)
-    return MlflowClient(uri)
+    # what the store has
+
+    def runs(self, tags: Mapping[str, str], deleted: bool = False) -> list[Run]:
+        """All runs with these tags, oldest first; or those that a user deleted."""
+        words = [f"tags.`{name}` = {quoted}" for name, value in tags.items() if (quoted := _quoted(value))]
+        return self._search(" and ".join(words), deleted) if len(words) == len(tags) else []
+
+    def run(self, run: str) -> Run | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return Run.read(self.client.get_run(run))
+        except MlflowException as error:
+            if error.error_code in MISSING:
+                return None
+            raise
+
+    def runs_from(self, beginning: str) -> list[Run]:
+        """Runs whose ids begin so; `beginning` is hexadecimal."""
+        return self._search(f"attributes.run_id LIKE '{beginning}%'")
+
+    def rows_with(self, checksum: str) -> list[Run]:
+        """Rows of results with data or a model whose checksum begins so, oldest first; `checksum` is hexadecimal."""
+        return self._search(f"tags.`digitsum.checksums` LIKE '%\"{checksum}%'")
+
+    def newest(self, count: int) -> list[Run]:
+        """The newest rows, newest first."""
+        order = ["attributes.start_time DESC"]
+        found = self.client.search_runs([self.experiment], f"tags.`{RESULT}` != ''", 1, count, order)
+        return [Run.read(run) for run in found]
+
+    def row_of(self, run: Run) -> Run | None:
+        """The row itself, or the row that the run of a stage belongs to."""
+        if parent := run.tags.get(PARENT):
+            return self.run(parent)
+        return run if RESULT in run.tags else None
+
+    def _search(self, words: str, deleted: bool = False) -> list[Run]:
+        from mlflow.entities import ViewType
+
+        view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
+        order = ["attributes.start_time ASC"]
+        runs: list[Run] = []
+        token: str | None = None
+        while True:
+            page = self.client.search_runs([self.experiment], words, view, order_by=order, page_token=token)
+            runs += [Run.read(run) for run in page]
+            token = page.token
+            if not token:
+                return runs
+
+    # what is written; a store leaves out a metric, param or tag that it already has
+
+    def begin(self, name: str, tags: Mapping[str, str], time: int) -> str:
+        """The id of a new run, which began at a time in milliseconds since the epoch."""
+        return str(self.client.create_run(self.experiment, time, dict(tags), run_name=name).info.run_id)
+
+    def end(self, run: str, status: str, time: int) -> None:
+        self.client.set_terminated(run, status, time)
+
+    def rename(self, run: str, name: str) -> None:
+        self.client.update_run(run, name=name)
+
+    def delete(self, run: str) -> None:
+        self.client.delete_run(run)
+
+    def log(self, run: str, metrics: list[Metric], tags: Mapping[str, str]) -> None:
+        """Metrics and tags in one call."""
+        from mlflow.entities import Metric as Entity
+        from mlflow.entities import RunTag
+
+        if metrics or tags:
+            entities = [Entity(metric.name, metric.value, metric.time, metric.step) for metric in metrics]
+            self.client.log_batch(run, metrics=entities, tags=[RunTag(*pair) for pair in tags.items()])
+
+    def set_tag(self, run: str, name: str, value: str) -> None:
+        self.client.set_tag(run, name, value)
+
+    def log_params(self, run: str, values: Mapping[str, str]) -> None:
+        from mlflow.entities import Param
+
+        params = [Param(name, value) for name, value in values.items()]
+        for first in range(0, len(params), PARAMS_IN_A_CALL):
+            self.client.log_batch(run, params=params[first : first + PARAMS_IN_A_CALL])
+
+    def log_data(self, run: str, data: list[Data]) -> None:
+        self.client.log_inputs(run, [one.entity() for one in data])
+
+    def log_text(self, run: str, text: str, name: str) -> None:
+        self.client.log_text(run, text, name)
+
+    def log_file(self, run: str, path: Path) -> None:
+        """A file, or a folder of files under its own name."""
+        if path.is_dir():
+            self.client.log_artifacts(run, str(path), path.name)
+        else:
+            self.client.log_artifact(run, str(path))
+
+    # artifacts
+
+    def artifacts(self, run: str) -> set[str]:
+        """The names of a run's files and folders."""
+        return {item.path for item in self.client.list_artifacts(run)}
+
+    def download(self, run: str, name: str, folder: Path) -> Path:
+        """A file of a run: where it lies, or a copy in `folder`.
+
+        Raises:
+            InputError: if the run has no such file.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return Path(self.client.download_artifacts(run, name, str(folder)))
+        except (MlflowException, OSError) as error:
+            raise InputError(
+                f"run {run}: MLflow cannot bring its {name} ({without_password(one_line(error))}); "
+                "bring the run's artifacts back to where they were"
+            ) from error
 
 
 @contextmanager
-def opened() -> Iterator[tuple[Any, str]]:
-    """A client of the store, and the experiment.
+def opened() -> Iterator[Store]:
+    """The store that the environment names.
 
     Raises:
         InputError: if the store cannot be used, now or within the block.
@@ -72,15 +218,31 @@ def opened() -> Iterator[tuple[Any, str]]:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        client = connect(tracking_uri())
-        yield client, experiment_id(client)
+        yield Store.at(tracking_uri())
     except (MlflowException, SQLAlchemyError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{shown(tracking_uri())}: the MLflow store cannot be used ({reason})") from error
+        reason = without_password(one_line(error))
+        raise InputError(f"{without_password(tracking_uri())}: the MLflow store cannot be used ({reason})") from error
 
 
-def experiment_id(client: Any) -> str:
-    """The experiment of all runs, made at first use; its artifacts lie beside the embedded store."""
+def _connect(uri: str) -> Any:
+    """An MlflowClient. MLflow is imported here, since that takes seconds.
+
+    The client never repeats a call by itself, which could write twice and would block for minutes.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS_PER_CALL))
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    from mlflow import MlflowClient
+
+    for name in ("db.utils", "model_registry.abstract_store"):  # they log new tables, and the wait for a version
+        logging.getLogger(f"mlflow.store.{name}").setLevel(logging.WARNING)
+    return MlflowClient(uri)
+
+
+def _experiment_id(client: Any) -> str:
+    """The experiment of all runs, made at first use. An embedded store has its artifacts in a folder beside it."""
     from mlflow.exceptions import MlflowException
 
     known = client.get_experiment_by_name(EXPERIMENT)
@@ -88,37 +250,15 @@ def experiment_id(client: Any) -> str:
         file = embedded_store(client.tracking_uri)
         location = (file.parent / "mlartifacts").as_uri() if file else None
         try:
-            made = client.create_experiment(EXPERIMENT, location, {"mlflow.note.content": NOTE})
-        except MlflowException:  # another process was quicker
+            return str(client.create_experiment(EXPERIMENT, location, {"mlflow.note.content": NOTE}))
+        except MlflowException:  # another process made it first
             known = client.get_experiment_by_name(EXPERIMENT)
-        else:
-            return str(made)
     if known.lifecycle_stage == "deleted":
         client.restore_experiment(known.experiment_id)
     return str(known.experiment_id)
 
 
-def embedded_store(uri: str) -> Path | None:
-    """The database file behind a URI, if it is one on this machine."""
-    return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
-
-
-def search(client: Any, experiment: str, tags: dict[str, str], deleted: bool = False) -> list[Any]:
-    """All runs with these tags (`__` in a name is a dot), oldest first; or those that a person deleted."""
-    words = [f"tags.`{name.replace('__', '.')}` = '{value}'" for name, value in tags.items()]
-    return query(client, experiment, " and ".join(words), deleted)
-
-
-def query(client: Any, experiment: str, words: str, deleted: bool = False) -> list[Any]:
-    """All runs that MLflow's filter lets through, oldest first."""
-    from mlflow.entities import ViewType
-
-    view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
-    runs: list[Any] = []
-    token: str | None = None
-    while True:
-        page = client.search_runs([experiment], words, view, order_by=["attributes.start_time ASC"], page_token=token)
-        runs += page
-        token = page.token
-        if not token:
-            return runs
+def _quoted(value: str) -> str | None:
+    """A text in the language of filters; None for a text with both kinds of quotes, which it cannot express."""
+    quote = "'" if "'" not in value else '"'
+    return f"{quote}{value}{quote}" if quote not in value else None

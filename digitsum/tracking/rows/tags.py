@@ -1,46 +1,68 @@
-"""What the tags of a row say of its result."""
+"""The names of tags, and what the tags of a row say about its result."""
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from digitsum.errors import InputError
-from digitsum.tracking.results.result import Result
+from digitsum.tracking.results.git import is_commit
+from digitsum.tracking.results.result import Occurrence
+
+PARENT, NOTE, NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
+COMMIT = "mlflow.source.git.commit"
+RESULT = "digitsum.result"  # the key of the result; rows alone have it
+STAGE = "digitsum.stage"
+MADE, OUTS = "digitsum.made", "digitsum.outs"  # Result.stage_key and Result.outs_key of a stage's run
+DVC_EXPERIMENT, DIRTY = "digitsum.experiment", "digitsum.dirty"
+PYTHON, PLATFORM, PACKAGES = "digitsum.python", "digitsum.platform", "digitsum.packages"
+ENVIRONMENT = (PYTHON, PLATFORM, PACKAGES)  # what a result may depend on besides data, params and code
+REPRODUCED = "digitsum.reproduced"
 
 PATCH = "changes.patch"  # an artifact of the row
-NOTE = "mlflow.note.content"
-LONGEST_NOTE = 4000  # characters; a tag holds 8,000
+LONGEST = 8000  # characters of a tag: mlflow.utils.validation.MAX_TAG_VAL_LENGTH
 
 
-def name_of(result: Result) -> str:
+def name_of(result: Occurrence) -> str:
     origin = result.experiment or result.commit[:8] + ("+" if result.dirty else "")
     accuracy = result.metrics.get("accuracy")
     return f"{origin} {accuracy:.2%}" if accuracy is not None else origin
 
 
-def tags_of(result: Result) -> dict[str, str]:
+def tags_of(result: Occurrence) -> dict[str, str]:
     sources = {path: md5 for path, md5 in result.sources.items() if path.startswith("data/")}
     checksums = sources | {path: md5 for path, md5 in result.outs.items() if not path.startswith("reports/")}
     return {
-        "mlflow.source.git.commit": result.commit,
+        COMMIT: result.commit,
         "digitsum.origin": result.origin,
         "digitsum.patched": str(bool(result.patch)).lower(),
-        "digitsum.dirty": str(result.dirty).lower(),
-        "digitsum.experiment": result.experiment or "",
+        DIRTY: str(result.dirty).lower(),
+        DVC_EXPERIMENT: result.experiment or "",
         "digitsum.checksums": json.dumps(checksums),
-        "digitsum.occasions": occasions_tag([result.occasion]),
+        "digitsum.occasions": occasions_tag([result.name]),
         NOTE: _note(result),
     }
 
 
 def occasions_tag(occasions: list[str]) -> str:
-    """As many of the newest as a tag can hold, with the first."""
-    while len(text := json.dumps(occasions)) > LONGEST_NOTE:
+    """The first occasion, and as many of the newest as a tag can hold."""
+    while len(text := json.dumps(occasions)) > LONGEST:
         del occasions[1]
     return text
 
 
-def _note(result: Result) -> str:
-    kept = f"with changes that `{PATCH}` has" if result.patch else "with changes that are not known"
+def occasions_of(tags: Mapping[str, str]) -> list[str]:
+    """
+    Raises:
+        InputError: if the row is not finished, or somebody wrote something else into the tag.
+    """
+    found = _read(tags, "digitsum.occasions")
+    if not isinstance(found, list):
+        raise InputError("the row's tag digitsum.occasions is not a list in JSON; python -m digitsum sync may mend it")
+    return [str(occasion) for occasion in found]
+
+
+def _note(result: Occurrence) -> str:
+    kept = f"with the changes in `{PATCH}`" if result.patch else "with changes that were not recorded"
     where = f"`{result.commit}`" + (f", {kept}" if result.dirty else "")
     if result.experiment and result.patch:
         where += f", which is `{result.origin}` with `{PATCH}`"
@@ -48,18 +70,37 @@ def _note(result: Result) -> str:
 
 
 def origin_of(tags: Mapping[str, str]) -> tuple[str, bool]:
-    """The commit to begin with to make a row again, and whether its patch goes on top.
+    """The commit from which to make a row again, and whether the row's patch goes on top.
 
     Raises:
-        InputError: if there were changes that nobody recorded.
+        InputError: if the result had changes that were not recorded, or the tag holds no commit id.
     """
-    commit, patched = tags["digitsum.origin"], tags["digitsum.patched"] == "true"
-    if tags["digitsum.dirty"] == "true" and not patched:
-        raise InputError(f"made with changes of {commit[:10]} that nobody recorded, so nothing brings it back")
+    commit, patched = tags.get("digitsum.origin", ""), tags.get("digitsum.patched") == "true"
+    if not is_commit(commit):  # before git sees it: whoever can write to the store chose the text
+        raise InputError(
+            f"the row's tag digitsum.origin is {commit[:80]!r}, not a commit id, so it cannot be made again"
+        )
+    if tags.get(DIRTY) == "true" and not patched:
+        raise InputError(f"made with changes to {commit[:10]} that were not recorded, so it cannot be made again")
     return commit, patched
+
+
+def code_of(tags: Mapping[str, str]) -> str:
+    """The commit and changes of a row's code, in words."""
+    commit, origin = tags.get(COMMIT, "an unknown commit"), tags.get("digitsum.origin")
+    if tags.get("digitsum.patched") == "true":
+        return f"{commit}, with {PATCH}" if origin == commit else f"{commit}, which is {origin} with {PATCH}"
+    return commit + (", with unknown changes" if tags.get(DIRTY) == "true" else "")
 
 
 def checksums_of(tags: Mapping[str, str]) -> dict[str, str]:
     """Path to checksum, of the data and the model of a row."""
-    found: dict[str, str] = json.loads(tags.get("digitsum.checksums", "{}"))
-    return found
+    found = _read(tags, "digitsum.checksums")
+    return {path: str(md5) for path, md5 in found.items()} if isinstance(found, dict) else {}
+
+
+def _read(tags: Mapping[str, str], name: str) -> Any:
+    try:
+        return json.loads(tags.get(name, "null"))
+    except (ValueError, RecursionError):
+        return None

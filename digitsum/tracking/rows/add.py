@@ -1,0 +1,177 @@
+"""Add the row of a result: a parent run with everything that tells results apart, and the stages as its children."""
+
+from digitsum.tracking.results.dvc_files import Essence, flat
+from digitsum.tracking.results.result import Occurrence
+from digitsum.tracking.rows.models import ModelForm, log_model
+from digitsum.tracking.rows.run import Run
+from digitsum.tracking.rows.store import Data, Store
+from digitsum.tracking.rows.tags import (
+    DIRTY,
+    DVC_EXPERIMENT,
+    ENVIRONMENT,
+    MADE,
+    NOTE,
+    OUTS,
+    PARENT,
+    PATCH,
+    RESULT,
+    STAGE,
+    name_of,
+    occasions_of,
+    occasions_tag,
+    tags_of,
+)
+
+
+def add(store: Store, result: Occurrence, form: ModelForm | None = None) -> bool:
+    """Whether the result was new. A row that exists gets a note of the occasion.
+
+    May be cut off anywhere and called again.
+
+    Args:
+        form: how the model among the outs is logged; None logs none.
+    """
+    there = store.runs({RESULT: result.key})
+    whole = [run for run in there if run.status == "FINISHED"]
+    if whole:
+        _occur(store, whole[0], result, form)
+        return False
+    if not there and store.runs({RESULT: result.key}, deleted=True):  # a user did not want it
+        return False
+    row = there[0].id if there else _begin(store, result)
+    _fill(store, row, result, form)
+    first, *others = store.runs({RESULT: result.key})
+    if others and first.id != row:  # another process added it first
+        store.delete(row)
+        return False
+    return True
+
+
+def _begin(store: Store, result: Occurrence) -> str:
+    starts = [run.start for run in _own_runs(store, result, "").values()]
+    tags = {RESULT: result.key, "mlflow.source.name": "dvc.yaml", "mlflow.source.type": "PROJECT"}
+    return store.begin(name_of(result), tags, min([result.time, *starts]))
+
+
+def _fill(store: Store, row: str, result: Occurrence, form: ModelForm | None) -> None:
+    own = _own_runs(store, result, row)
+    runs = _runs_elsewhere(store, result) | own
+    for stage, essence in result.stages.items():
+        if stage in own:
+            store.set_tag(own[stage].id, PARENT, row)
+        else:
+            _stand_in(store, row, result, stage, essence, runs.get(stage))
+    environment = {name: run.tags[name] for run in runs.values() for name in ENVIRONMENT if name in run.tags}
+    store.log_params(row, flat(result.params))
+    store.log(row, [], environment | tags_of(result))
+    store.log_text(row, result.lock, "dvc.lock")
+    if result.patch:
+        store.log_text(row, result.patch, PATCH)
+    data = {path: md5 for path, md5 in result.outs.items() if path.startswith("data/")}
+    store.log_data(row, [Data(path, md5, _users(result, path)) for path, md5 in data.items()])
+    _add_model(store, row, result, form)
+    ends = [run.end for run in runs.values() if run.tags.get(PARENT) == row and run.end]
+    store.end(row, "FINISHED", max([result.time, *ends]))
+
+
+def _add_model(store: Store, row: str, result: Occurrence, form: ModelForm | None) -> None:
+    """The metrics, and the logged model if its file is available.
+
+    A store keeps a metric once for each time, so all calls give the same time. It refuses a model that the row has;
+    so the model is linked last, and a row with a model is whole.
+    """
+    from mlflow.entities import LoggedModelOutput, Metric
+
+    model = log_model(store, row, form, result) if form else None
+    run = store.client.get_run(row)
+    there = next((store.client.get_metric_history(row, name)[0] for name in run.data.metrics), None)
+    time = there.timestamp if there else result.time
+    name, md5 = _judged_on(result)
+    metrics = [Metric(key, float(value), time, 0, model, name, md5, row) for key, value in result.metrics.items()]
+    store.client.log_batch(row, metrics=metrics)
+    if model is not None and model not in Run.read(run).models:
+        store.client.log_outputs(row, [LoggedModelOutput(model, 0)])
+
+
+def _own_runs(store: Store, result: Occurrence, row: str) -> dict[str, Run]:
+    """The run of each stage that ran for this row, as far as known: already its child, or nobody's."""
+
+    def distance(run: Run) -> tuple[bool, bool]:
+        return run.tags.get(PARENT) != row, run.tags.get(DVC_EXPERIMENT) != result.experiment
+
+    found: dict[str, Run] = {}
+    for stage in result.stages:
+        runs = store.runs({MADE: result.stage_key(stage), STAGE: stage})
+        if mine := [run for run in runs if run.tags.get(PARENT, row) == row]:
+            found[stage] = min(mine, key=distance)
+    return found
+
+
+def _runs_elsewhere(store: Store, result: Occurrence) -> dict[str, Run]:
+    """The run that computed each stage for another row: one with the same params, or else with the same outs."""
+    found: dict[str, Run] = {}
+    for stage in result.stages:
+        same = store.runs({MADE: result.stage_key(stage), STAGE: stage})
+        if runs := same or store.runs({OUTS: result.outs_key(stage), STAGE: stage}):
+            found[stage] = runs[0]
+    return found
+
+
+def _stand_in(
+    store: Store, row: str, result: Occurrence, stage: str, essence: Essence, computed_by: Run | None
+) -> None:
+    """A child that stands for a stage whose run belongs to another row or is unknown."""
+    there = store.runs({PARENT: row, STAGE: stage})
+    if there and there[0].status == "FINISHED":
+        return
+    tags = {PARENT: row, STAGE: stage, "digitsum.restored": "true"}
+    note = "Skipped by DVC or taken from its cache. "
+    if computed_by is None:
+        note += "Which run computed it is not known here."
+    else:
+        link = f"[{computed_by.name} {computed_by.id[:8]}]({store.page(computed_by.id)})"
+        note += f"Computed by {link}; saved {computed_by.seconds:,.0f} s."
+        tags |= {"digitsum.computed_by": computed_by.id, "digitsum.saved_seconds": f"{computed_by.seconds:.1f}"}
+    if there:  # cut off before it was finished
+        child = there[0].id
+    else:
+        child = store.begin(f"{stage} (restored)", tags | {NOTE: note}, result.time)
+    store.log_params(child, flat(essence["params"]))
+    store.end(child, "FINISHED", result.time)
+
+
+def _occur(store: Store, row: Run, result: Occurrence, form: ModelForm | None) -> None:
+    """Note the occasion. A commit that holds the result is a better origin than a workspace with changes."""
+    occasions = occasions_of(row.tags)
+    better = row.tags[DIRTY] == "true" and not result.dirty
+    if result.name not in occasions:
+        new = tags_of(result) if better else {}
+        new["digitsum.occasions"] = occasions_tag([*occasions, result.name])
+        for name, value in new.items():
+            store.set_tag(row.id, name, value)
+        if better:
+            if result.patch:
+                store.log_text(row.id, result.patch, PATCH)
+            store.rename(row.id, name_of(result))
+    for stage in result.stages:  # computed once more, with the same outcome
+        for other in store.runs({MADE: result.stage_key(stage), STAGE: stage}):
+            if PARENT not in other.tags:
+                store.set_tag(other.id, PARENT, row.id)
+    if form and not row.models:  # the file was missing before, as after a clone without dvc pull
+        _add_model(store, row.id, result, form)
+
+
+def _users(result: Occurrence, path: str) -> str:
+    """The stages that read a path."""
+    users = [name for name, stage in result.stages.items() if any(dep.startswith(path) for dep in stage["deps"])]
+    return ", ".join(users)
+
+
+def _judged_on(result: Occurrence) -> tuple[str, str] | tuple[None, None]:
+    """Path and checksum of the data that the stage with the metrics read."""
+    for stage in result.stages.values():
+        if any(path in stage["outs"] for path in result.figures):
+            for path in stage["deps"]:
+                if path in result.outs:
+                    return path, result.outs[path]
+    return None, None
