@@ -15,7 +15,7 @@ import torch
 
 from digitsum.model.architecture import SumModel
 from digitsum.model.devices import describe, prepare
-from digitsum.model.processes import Workers
+from digitsum.model.processes import ProcessGroup
 from digitsum.model.training import Training
 from digitsum.params.loader import read_params
 from digitsum.params.model import ModelParams
@@ -43,7 +43,7 @@ def main() -> None:
     for graph, compiled in ways if device.type == "cuda" else ways[::2]:
         training = prepared(arguments.backbone, arguments.batch, device)
         if not graph:
-            training.update = training._update
+            training.run_update = training.update
         if compiled:
             training.model.backbone.compile()
         name = f"{'compiled' if compiled else 'eager'}{' + CUDA graph' if graph else ''}"
@@ -65,7 +65,7 @@ def prepared(backbone: str, batch: int, device: torch.device) -> Training:
     recipe = params[TrainParams].model_copy(update={"batch_size": batch, "epochs": 1000, "recompose": recompose})
     torch.manual_seed(0)
     model = SumModel(params[ModelParams].model_copy(update={"backbone": backbone}), description).to(device)
-    return Training(model, strips, recipe, Workers())
+    return Training(model, strips, recipe, ProcessGroup())
 
 
 def seconds(training: Training, steps: int, device: torch.device) -> float:
@@ -74,7 +74,7 @@ def seconds(training: Training, steps: int, device: torch.device) -> float:
         torch.cuda.synchronize()
     start = time.perf_counter()
     for _ in range(steps):
-        training.learn()
+        training.train_step()
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start
