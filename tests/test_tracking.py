@@ -493,8 +493,8 @@ def test_commands_of_trace_bring_a_dirty_result_back(made: Path) -> None:
 
 def checkout(folder: Path) -> list[object]:
     """What must not change in a user's repository."""
-    git = folder / ".git"
-    return [(git / name).read_bytes() for name in ("HEAD", "index", "config")] + [call("git", "status", "--porcelain")]
+    status = call("git", "status", "--porcelain")  # first, since it refreshes the index
+    return [status, *((folder / ".git" / name).read_bytes() for name in ("HEAD", "index", "config"))]
 
 
 def test_project_in_a_subfolder_of_a_repository(

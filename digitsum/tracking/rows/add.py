@@ -1,4 +1,4 @@
-"""Add the row of a result: a parent run with everything that tells results apart, and the stages as its children."""
+"""Add the row of a result: a parent run that identifies the result, with the stages as its children."""
 
 from digitsum.tracking.results.dvc_files import Essence, flat
 from digitsum.tracking.results.result import Occurrence
@@ -94,7 +94,7 @@ def _add_model(store: Store, row: str, result: Occurrence, form: ModelForm | Non
 
 
 def _own_runs(store: Store, result: Occurrence, row: str) -> dict[str, Run]:
-    """The run of each stage that ran for this row, as far as known: already its child, or nobody's."""
+    """The run of each stage that ran for this row, as far as known: already its child, or a run without a parent."""
 
     def distance(run: Run) -> tuple[bool, bool]:
         return run.tags.get(PARENT) != row, run.tags.get(DVC_EXPERIMENT) != result.experiment

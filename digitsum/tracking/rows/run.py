@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Run:
-    """The row of a result, or the run of a stage. Whoever can write to the store chose the texts."""
+    """The row of a result, or the run of a stage. Anybody who can write to the store may have chosen the texts."""
 
     id: str
     name: str

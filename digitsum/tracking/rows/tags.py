@@ -76,7 +76,7 @@ def origin_of(tags: Mapping[str, str]) -> tuple[str, bool]:
         InputError: if the result had changes that were not recorded, or the tag holds no commit id.
     """
     commit, patched = tags.get("digitsum.origin", ""), tags.get("digitsum.patched") == "true"
-    if not is_commit(commit):  # before git sees it: whoever can write to the store chose the text
+    if not is_commit(commit):  # before git sees it, since anybody who can write to the store may have chosen it
         raise InputError(
             f"the row's tag digitsum.origin is {commit[:80]!r}, not a commit id, so it cannot be made again"
         )
