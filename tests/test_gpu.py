@@ -20,7 +20,7 @@ from digitsum.params.model import ModelParams
 from digitsum.params.train import RecomposeParams, TrainParams
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
-from digitsum.strips.glyphs import sklearn_digits
+from digitsum.strips.sources.digits import sklearn_digits
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 CUT = 8  # the step from which on half of the strips are recomposed

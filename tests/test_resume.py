@@ -21,7 +21,7 @@ from digitsum.params.model import ModelParams
 from digitsum.params.train import RecomposeParams, TrainParams
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
-from digitsum.strips.glyphs import sklearn_digits
+from digitsum.strips.sources.digits import sklearn_digits
 
 
 class Killed(BaseException):

@@ -19,7 +19,7 @@ from digitsum.params.model import ModelParams
 from digitsum.params.train import RecomposeParams, TrainParams
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description, Strips
-from digitsum.strips.glyphs import sklearn_digits
+from digitsum.strips.sources.digits import sklearn_digits
 
 AUGMENT = AugmentParams(rotate=5.0, shear=0.1, scale=0.1, shift=2.0, elastic=0.0)
 # loss of each of 20 steps on the same 16 strips; on other processors the last digits differ
