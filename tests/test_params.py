@@ -83,7 +83,7 @@ def test_a_backbone_starts_from_one_thing(tmp_path: Path, given: dict) -> None:
     given["model"] |= {"backbone": "resnet18", "pretrained": True, "init_from": "models/other.safetensors"}
     message = refusal(tmp_path, yaml.safe_dump(given))
     assert "section `model`" in message
-    assert "pretrained weights or init_from, not both" in message
+    assert "a backbone starts from pretrained weights or from init_from" in message
 
 
 def test_refused_structure(tmp_path: Path, given: dict) -> None:
@@ -95,7 +95,7 @@ def test_refused_structure(tmp_path: Path, given: dict) -> None:
         tmp_path, yaml.safe_dump({k: v for k, v in given.items() if k != "model"})
     )
     assert "not readable as YAML" in refusal(tmp_path, "train: [1")
-    assert "must hold the sections" in refusal(tmp_path, "")
+    assert "must have the sections" in refusal(tmp_path, "")
     with pytest.raises(InputError, match="no such file"):
         read_params(tmp_path / "elsewhere.yaml")
 
