@@ -143,13 +143,13 @@ def test_params_that_cannot_be_edited_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
 def test_recipes_of_the_project_hold(tmp_path: Path, recipe: Path) -> None:
-    """Each is valid, changes something, and has a header that says what it reaches, in what time, on what machine."""
+    """Each is valid, changes something, and has a header that names the machine and the number of seeds."""
     params = tmp_path / "params.yaml"
     params.write_text(TEXT)
     assert all(" -> " in line for line in apply(recipe, params))
     header = "".join(re.findall(r"^#.*\n", recipe.read_text(), re.MULTILINE))
-    for word in ("Reaches:", "Time:", "Machine:"):
-        assert word in header
+    assert "Machine:" in header
+    assert "seed" in header
 
 
 @pytest.mark.usefixtures("project")

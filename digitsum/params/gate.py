@@ -4,7 +4,7 @@ from digitsum.params.section import Section
 
 
 class GateParams(Section):
-    """The conditions that a model must meet to become the champion. No stage reads them."""
+    """The conditions that `promote` puts to a model before it becomes the champion. No stage reads them."""
 
     min_strips: int = Field(ge=1)
     alpha: float = Field(gt=0, lt=1)
