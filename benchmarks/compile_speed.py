@@ -24,7 +24,7 @@ from digitsum.params.strip import StripParams
 from digitsum.params.train import TrainParams
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description
-from digitsum.strips.glyphs import sklearn_digits
+from digitsum.strips.sources.digits import sklearn_digits
 
 STEPS = 20
 ROUNDS = 3

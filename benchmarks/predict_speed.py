@@ -79,7 +79,7 @@ def main() -> None:
         content = buffer.getvalue()
 
         def one(content: bytes = content) -> None:
-            reader.read([to_strip(decode(content, "x")[0], reader.form)])
+            reader.read([to_strip(decode(content, "x")[0], reader.format)])
 
         one()
         times = sorted(1000 * seconds(one) for _ in range(SINGLES))

@@ -29,7 +29,7 @@ from digitsum.params.strip import StripParams
 from digitsum.params.train import TrainParams
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description
-from digitsum.strips.glyphs import sklearn_digits
+from digitsum.strips.sources.digits import sklearn_digits
 
 SIDE = {"cpu": 2048, "mps": 2048, "cuda": 8192}  # of the product's matrices; a card is not filled by fewer
 ROUNDS = 5

@@ -1,4 +1,4 @@
-"""Reads or downloads the source, checks everything, and records where it came from."""
+"""Read or download the source, check it, and record its origin."""
 
 from digitsum import stage
 from digitsum.files import whole_folder
@@ -18,13 +18,15 @@ def main() -> None:
     ingest, strip = params[IngestParams], params[StripParams]
     source = SOURCES[ingest.source]
     if source.composed:
-        Layout.of(strip, params[PreprocessParams])  # refused now, rather than when the old data is gone
+        Layout.of(strip, params[PreprocessParams])  # refuses a bad layout before the old data are gone
+
     with tracked("ingest") as tracker:
         tracker.params("ingest", ingest.model_dump())
         arrived = source.read(ingest, strip)
+
         with whole_folder(RAW) as folder:
             raw.write(arrived, folder)
-        count = raw.counted(arrived.content)
+        count = len(arrived.content)
         print(f"ingest: {count:,} {type(arrived.content).__name__.lower()} from {ingest.source}")
 
         tracker.metrics({"count": count})

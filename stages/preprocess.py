@@ -1,4 +1,4 @@
-"""Splits without leakage, composes strips where glyphs arrived, and reports on the quality of the data."""
+"""Split the data without leakage, compose strips of glyphs, and report on the quality of the data."""
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from digitsum.strips import raw
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description, Strips, Truth
 from digitsum.strips.glyphs import Glyphs
+from digitsum.strips.pixels import mean_and_deviation
 from digitsum.strips.split import PARTS, Part, split, split_by_pixels
 from digitsum.tracking.recording.tracker import tracked
 
@@ -21,25 +22,15 @@ from digitsum.tracking.recording.tracker import tracked
 def main() -> None:
     params = read_params()
     strip, preprocess = params[StripParams], params[PreprocessParams]
-    fractions = (preprocess.val_fraction, preprocess.test_fraction)
-    counts: dict[Part, int] = {
-        "train": preprocess.train_strips,
-        "val": preprocess.val_strips,
-        "test": preprocess.test_strips,
-    }
+
     with tracked("preprocess") as tracker:
         tracker.params("strip", strip.model_dump())
         tracker.params("preprocess", preprocess.model_dump())
         tracker.data(RAW, "source")
         arrived = raw.read(RAW)
-        if isinstance(arrived.content, Glyphs):
-            layout = Layout.of(strip, preprocess)
-            parts, truths = compose_parts(arrived.content, layout, counts, fractions, preprocess.seed)
-        else:
-            require_form(arrived.content, strip)
-            parts, truths = divide_strips(arrived.content, fractions, preprocess.seed), {}
-        mean, std = pixel_statistics(parts["train"].images)
-        description = Description(arrived.source, strip.digits, strip.height, strip.width, mean, std)
+
+        parts, truths = divided(arrived.content, strip, preprocess)
+        description = describe(arrived.source, strip, parts["train"])
 
         with whole_folder(PROCESSED) as folder:
             description.write(folder / "dataset.json")
@@ -56,10 +47,34 @@ def main() -> None:
         tracker.file(DATA_REPORT)
 
 
+def divided(
+    content: Glyphs | Strips, strip: StripParams, preprocess: PreprocessParams
+) -> tuple[dict[Part, Strips], dict[Part, Truth]]:
+    """The strips of each part, and the truth about them if they are composed of glyphs.
+
+    Raises:
+        InputError: if a part would be empty or lack a digit, or strips that arrived whole do not fit the params.
+    """
+    fractions = (preprocess.val_fraction, preprocess.test_fraction)
+    if isinstance(content, Strips):
+        require_form(content, strip)
+        return divide_strips(content, fractions, preprocess.seed), {}
+    counts: dict[Part, int] = {
+        "train": preprocess.train_strips,
+        "val": preprocess.val_strips,
+        "test": preprocess.test_strips,
+    }
+    return compose_parts(content, Layout.of(strip, preprocess), counts, fractions, preprocess.seed)
+
+
 def compose_parts(
     glyphs: Glyphs, layout: Layout, counts: dict[Part, int], fractions: tuple[float, float], seed: int
 ) -> tuple[dict[Part, Strips], dict[Part, Truth]]:
-    """Splits the glyphs first and then composes, so that no glyph of one part is in a strip of another.
+    """Splits the glyphs first and then composes, so no glyph of one part is in a strip of another.
+
+    Args:
+        counts: strips of each part.
+        fractions: of the glyphs, for validation and test.
 
     Raises:
         InputError: if a part would lack one of the ten digits.
@@ -73,8 +88,8 @@ def compose_parts(
         own = Glyphs(glyphs.images[chosen], glyphs.digits[chosen], glyphs.reserved[chosen])
         if missing := set(range(10)) - set(own.digits.tolist()):
             raise InputError(
-                f"{RAW}: too few glyphs to split: of {len(glyphs.digits)}, {part} gets {len(chosen)}, none of them a "
-                f"{min(missing)}; more glyphs are needed, or other preprocess.val_fraction and test_fraction"
+                f"{RAW}: too few glyphs to split: {part} gets {len(own)} of {len(glyphs)}, and none of them is a "
+                f"{min(missing)}; add glyphs, or change preprocess.val_fraction and test_fraction"
             )
         parts[part], truths[part] = compose(own, layout, counts[part], stream)
     return parts, truths
@@ -83,19 +98,23 @@ def compose_parts(
 def require_form(strips: Strips, strip: StripParams) -> None:
     """
     Raises:
-        InputError: if strips that arrived whole are not what the params say.
+        InputError: if strips that arrived whole do not have the size and the sums that the params give.
     """
     height, width = strips.images.shape[1:]
     highest = int(strips.sums.max())
     if (height, width) != (strip.height, strip.width) or highest > 9 * strip.digits:
         raise InputError(
-            f"{RAW}: strips of {height} x {width} with sums up to {highest}, but params.yaml says {strip.height} x "
-            f"{strip.width} and {strip.digits} digits (strip); run dvc repro ingest, or change that back"
+            f"{RAW}: strips of {height} x {width} with sums up to {highest}, but params.yaml has {strip.height} x "
+            f"{strip.width} and {strip.digits} digits (strip); run dvc repro ingest, or change strip back"
         )
 
 
 def divide_strips(strips: Strips, fractions: tuple[float, float], seed: int) -> dict[Part, Strips]:
-    """
+    """Assigns each strip to a part by a hash of its pixels.
+
+    Args:
+        fractions: for validation and test.
+
     Raises:
         InputError: if a part would be empty.
     """
@@ -103,24 +122,20 @@ def divide_strips(strips: Strips, fractions: tuple[float, float], seed: int) -> 
     for part in PARTS:
         if len(members[part]) == 0:
             raise InputError(
-                f"{RAW}: too few strips to split: {len(strips)} leave none for {part}; more are needed, or other "
+                f"{RAW}: too few strips to split: {len(strips)} leave none for {part}; add strips, or change "
                 "preprocess.val_fraction and test_fraction"
             )
     return {part: Strips(strips.images[members[part]], strips.sums[members[part]]) for part in PARTS}
 
 
-def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of pixels scaled to 0..1, exact for uint8.
-
-    Raises:
-        InputError: if all are the same.
+def describe(source: str, strip: StripParams, train: Strips) -> Description:
     """
-    counts = sum(np.bincount(image.reshape(-1), minlength=256) for image in images)  # one copy as int64 at a time
-    if np.count_nonzero(counts) == 1:
-        raise InputError(f"{RAW}: all pixels of the training strips are the same; there must be something to read")
-    values = np.arange(256) / 255
-    mean = float(np.average(values, weights=counts))
-    return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
+    Raises:
+        InputError: if all pixels of the training strips are equal.
+    """
+    if train.images.min() == train.images.max():
+        raise InputError(f"{RAW}: all pixels of the training strips are equal, so there is nothing to read")
+    return Description(source, strip.digits, strip.height, strip.width, *mean_and_deviation(train.images))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from digitsum.params.model import ModelParams
 from digitsum.params.train import TrainParams
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description, Strips
-from digitsum.strips.glyphs import sklearn_digits
+from digitsum.strips.sources.digits import sklearn_digits
 
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)

@@ -8,8 +8,9 @@ from digitsum.params.augment import AugmentParams
 from digitsum.strips.compose import Layout, compose, paste
 from digitsum.strips.cutting import Cuttings, cut
 from digitsum.strips.dataset import Strips, Truth
-from digitsum.strips.glyphs import SIDE, Glyphs, sklearn_digits
+from digitsum.strips.glyphs import SIDE, Glyphs
 from digitsum.strips.ink import offset
+from digitsum.strips.sources.digits import sklearn_digits
 
 STILL = AugmentParams(rotate=0.0, shear=0.0, scale=0.0, shift=0.0, elastic=0.0)
 

@@ -23,7 +23,7 @@ from digitsum.params.model import ModelParams
 from digitsum.reading.demo import MOST_BYTES, application, serve
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description
-from digitsum.strips.glyphs import sklearn_digits
+from digitsum.strips.sources.digits import sklearn_digits
 
 
 @pytest.fixture

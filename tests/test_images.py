@@ -13,18 +13,18 @@ from PIL import Image
 from scipy.ndimage import minimum_filter
 
 from digitsum.errors import InputError
-from digitsum.reading import fitting, images
-from digitsum.reading.fitting import Form, to_strip
+from digitsum.reading import fitting
+from digitsum.reading.fitting import StripFormat, to_strip
 from digitsum.reading.images import decode, read_images
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description
-from digitsum.strips.glyphs import sklearn_digits
 from digitsum.strips.ink import pieces
 from digitsum.strips.sources import SOURCES
+from digitsum.strips.sources.digits import sklearn_digits
 
 APART = Layout(4, 40, 168, first_left=(4, 10), next_left=(36, 42), top=(2, 10))  # no two glyphs touch
 STRIPS, TRUTH = compose(sklearn_digits(), APART, 24, np.random.default_rng(0))
-FORM = Form(40, 168, SOURCES["digits"].script, any_width=True)
+FORMAT = StripFormat(40, 168, SOURCES["digits"].script, any_width=True)
 
 
 def encoded(image: np.ndarray | Image.Image, form: str = "PNG", **settings: object) -> bytes:
@@ -39,7 +39,7 @@ def enlarged(image: np.ndarray, factor: float) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
 
 
-def assert_same_digits(number: int, strip: fitting.Strip, factor: float, padding: int) -> None:
+def assert_same_digits(number: int, strip: fitting.FittedStrip, factor: float, padding: int) -> None:
     """As many pieces of ink, as high as in training, that lie where the glyphs are on the original."""
     starts, ends = pieces(np.where(strip.image > 60, strip.image, 0))
     assert len(starts) == 4
@@ -58,11 +58,11 @@ def test_strips_are_left_as_they_are() -> None:
     for image in STRIPS.images:
         for content in (encoded(image), encoded(np.stack([image] * 3, axis=2))):
             (grey,) = decode(content, "x")
-            strip = to_strip(grey, FORM)
+            strip = to_strip(grey, FORMAT)
             assert np.array_equal(strip.image, image)
             assert strip.places(np.arange(5)).tolist() == list(range(5))
     wide = np.concatenate(list(STRIPS.images[:2]), axis=1)
-    assert np.array_equal(to_strip(wide, FORM).image, wide)
+    assert np.array_equal(to_strip(wide, FORMAT).image, wide)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)  # within tolerances, which chance would find the edge of
@@ -80,7 +80,7 @@ def test_size_place_polarity_and_contrast_do_not_matter(
     image = np.pad(enlarged(STRIPS.images[number], factor), padding) * contrast
     image = (240 - image if dark else image + 10).clip(0, 255).astype(np.uint8)
     content = encoded(image) if quality is None else encoded(image, "JPEG", quality=quality)
-    assert_same_digits(number, to_strip(decode(content, "x")[0], FORM), factor, padding)
+    assert_same_digits(number, to_strip(decode(content, "x")[0], FORMAT), factor, padding)
 
 
 def test_photograph_with_shade_and_noise(rng: np.random.Generator) -> None:
@@ -88,19 +88,19 @@ def test_photograph_with_shade_and_noise(rng: np.random.Generator) -> None:
         paper = 220 - 0.6 * np.pad(enlarged(STRIPS.images[number], 5), 50).astype(float)
         light = np.linspace(1, 0.5, paper.shape[1]) * np.linspace(1, 0.85, paper.shape[0])[:, None]
         photograph = (paper * light + rng.normal(0, 4, paper.shape)).clip(0, 255).astype(np.uint8)
-        assert_same_digits(number, to_strip(decode(encoded(photograph, "JPEG"), "x")[0], FORM), 5, 50)
+        assert_same_digits(number, to_strip(decode(encoded(photograph, "JPEG"), "x")[0], FORMAT), 5, 50)
 
 
 def test_fine_strokes_are_thickened_and_others_are_not() -> None:
-    def ink(strip: fitting.Strip) -> float:
+    def ink(strip: fitting.FittedStrip) -> float:
         return float(strip.image.mean())
 
     large = enlarged(STRIPS.images[0], 6)
     fine = minimum_filter(large, 28)
     assert fine.any()
-    usual = ink(to_strip(255 - large, FORM))
+    usual = ink(to_strip(255 - large, FORMAT))
     assert usual == pytest.approx(STRIPS.images[0].mean(), rel=0.15)
-    assert 0.4 * usual < ink(to_strip(255 - fine, FORM)) < usual
+    assert 0.4 * usual < ink(to_strip(255 - fine, FORMAT)) < usual
 
 
 def test_every_kind_of_file_is_the_same_image(tmp_path: Path) -> None:
@@ -179,36 +179,26 @@ def test_arrays_that_are_no_image_are_refused(tmp_path: Path, array: np.ndarray,
 def test_images_without_ink_are_refused(rng: np.random.Generator, level: int, shape: tuple[int, int]) -> None:
     noise = rng.integers(-5, 6, shape)
     with pytest.raises(InputError, match=r"^empty: nothing on it stands out"):
-        to_strip((level + noise).clip(0, 255).astype(np.uint8), FORM)
+        to_strip((level + noise).clip(0, 255).astype(np.uint8), FORMAT)
 
 
 def test_ink_that_fits_no_strip_is_refused() -> None:
     long = np.concatenate([255 - STRIPS.images[0]] * 30, axis=1)
     with pytest.raises(InputError, match=r"too wide for a strip of 4096 x 40 pixels$"):
-        to_strip(long, FORM)
+        to_strip(long, FORMAT)
     with pytest.raises(InputError, match=r"20000 x 30 pixels, too wide for its height"):
-        to_strip(np.zeros((30, 20000), np.uint8), FORM)
-    one_width = Form(40, 168, FORM.script, any_width=False)
-    with pytest.raises(InputError, match="too wide for a strip of 168 x 40 pixels; a model with the head columns"):
+        to_strip(np.zeros((30, 20000), np.uint8), FORMAT)
+    one_width = StripFormat(40, 168, FORMAT.script, any_width=False)
+    with pytest.raises(InputError, match="too wide for a strip of 168 x 40 pixels; a model whose head reads any width"):
         to_strip(long[:, : 2 * 168], one_width)
     assert to_strip(255 - STRIPS.images[0], one_width).image.shape == (40, 168)
     tiny = np.pad(enlarged(STRIPS.images[0], 0.1), 20)
     with pytest.raises(InputError, match=r"its digits are [1-5] pixels high, of 44; crop it to them, or enlarge it"):
-        to_strip(tiny, FORM)
+        to_strip(tiny, FORMAT)
 
 
 def test_model_of_a_source_that_is_unknown_here_is_refused(description: Description) -> None:
-    with pytest.raises(InputError, match="emnist: the source of what the model learnt from"):
-        Form.of(replace(description, source="emnist"), any_width=True)
-
-
-def test_every_source_says_how_large_its_digits_are() -> None:
-    """Measured on the glyphs themselves."""
-    glyphs = sklearn_digits().images[::9] / np.float32(255)
-    extents = [fitting._extent(glyph)[2] for glyph in glyphs]
-    strokes = [fitting._stroke(glyph, 28) for glyph in glyphs]
-    assert SOURCES["digits"].script.height == np.median(extents)
-    assert SOURCES["digits"].script.stroke == pytest.approx(np.median(strokes), rel=0.1)
-    for source in SOURCES:
-        assert Form.of(Description(source, 4, 40, 168, 0.1, 0.2), any_width=True).script.height <= 28
-    assert images.MOST_PIXELS < 2**26
+    with pytest.raises(
+        InputError, match="emnist: the model learned from this source, which this version does not have"
+    ):
+        StripFormat.of(replace(description, source="emnist"), any_width=True)

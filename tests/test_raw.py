@@ -8,9 +8,12 @@ import pytest
 from conftest import change
 
 from digitsum.errors import InputError
-from digitsum.strips import raw, sources
+from digitsum.strips import raw
 from digitsum.strips.dataset import Strips
 from digitsum.strips.glyphs import Glyphs
+from digitsum.strips.sources.digits import sklearn_digits
+from digitsum.strips.sources.mnist import from_mnist
+from digitsum.strips.sources.npy import from_npy
 from stages import ingest
 
 COUNT = 12
@@ -67,7 +70,11 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "lab0.npy",
         "11 labels for the 12 images",
     ),
-    "too high": (lambda d: save(d / "lab0.npy", np.full(COUNT, 37)), "lab0.npy", "label 37 at row 0"),
+    "too high": (
+        lambda d: save(d / "lab0.npy", np.full(COUNT, 37)),
+        "lab0.npy",
+        "label 37 at row 0, 12 such labels in all",
+    ),
     "negative": (lambda d: save(d / "lab0.npy", np.full(COUNT, -1)), "lab0.npy", "label -1 at row 0"),
     "NaN labels": (lambda d: save(d / "lab0.npy", np.full(COUNT, np.nan)), "lab0.npy", "NaN"),
     "text labels": (lambda d: save(d / "lab0.npy", np.full(COUNT, "1")), "lab0.npy", "<U1"),
@@ -94,7 +101,7 @@ def test_bad_npy_is_refused_and_nothing_is_written(project: Path, fault: str) ->
 def test_npy_round_trip(tmp_path: Path) -> None:
     for number in (0, 2, 10):
         write_pair(tmp_path, number)
-    arrived = sources.from_npy(tmp_path, digits=4, height=40, width=168)
+    arrived = from_npy(tmp_path, digits=4, height=40, width=168)
     (tmp_path / "raw").mkdir()
     raw.write(arrived, tmp_path / "raw")
     back = raw.read(tmp_path / "raw")
@@ -105,20 +112,19 @@ def test_npy_round_trip(tmp_path: Path) -> None:
 
 
 def test_digits_round_trip(tmp_path: Path) -> None:
-    arrived = sources.from_digits()
+    arrived = raw.Raw("digits", sklearn_digits(), {})
     raw.write(arrived, tmp_path)
     back = raw.read(tmp_path)
     assert isinstance(back.content, Glyphs)
-    assert len(back.content.digits) == 1797
+    assert len(back.content) == 1797
     assert back.content.images.max() == 255
     for name in raw.GLYPH_FILES:
         assert (getattr(back.content, name) == getattr(arrived.content, name)).all()
 
 
 def test_changed_raw_data_is_refused(tmp_path: Path) -> None:
-    raw.write(sources.from_digits(), tmp_path)
-    digits = np.load(tmp_path / "digits.npy")
-    np.save(tmp_path / "digits.npy", digits[::-1])
+    raw.write(raw.Raw("digits", sklearn_digits(), {}), tmp_path)
+    np.save(tmp_path / "digits.npy", np.load(tmp_path / "digits.npy")[::-1])
     with pytest.raises(InputError, match=r"digits\.npy: missing, or changed"):
         raw.read(tmp_path)
 
@@ -140,7 +146,7 @@ def mnist_root(tmp_path: Path) -> Path:
 
 
 def test_mnist_keeps_its_test_part_for_testing(mnist_root: Path) -> None:
-    arrived = sources.from_mnist(mnist_root)
+    arrived = from_mnist(mnist_root)
     assert isinstance(arrived.content, Glyphs)
     assert arrived.content.reserved.tolist() == [False] * 60 + [True] * 20
     assert len(arrived.origin["files"]) == 4
@@ -151,7 +157,7 @@ def test_damaged_mnist_is_refused(mnist_root: Path, file: str) -> None:
     path = mnist_root / "MNIST" / "raw" / file
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(InputError, match="MNIST"):
-        sources.from_mnist(mnist_root)
+        from_mnist(mnist_root)
 
 
 def test_folder_that_cannot_be_written(project: Path) -> None:

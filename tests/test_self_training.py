@@ -12,7 +12,7 @@ from digitsum.params.model import ModelParams
 from digitsum.params.train import TrainParams
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description
-from digitsum.strips.glyphs import sklearn_digits
+from digitsum.strips.sources.digits import sklearn_digits
 
 
 @pytest.mark.parametrize(

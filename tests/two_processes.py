@@ -21,7 +21,7 @@ from digitsum.params.train import TrainParams
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Description
-from digitsum.strips.glyphs import sklearn_digits
+from digitsum.strips.sources.digits import sklearn_digits
 
 folder = Path(sys.argv[1])
 torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Serve a page to this machine only, on which to draw or drop an image and see it read."""
+"""Serve a page on which to draw or drop an image and see it read, to this machine only."""
 
 from argparse import ArgumentParser
 
@@ -11,7 +11,7 @@ EXAMPLE = "python -m digitsum demo --port 7861"
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--model", default=str(places.MODEL), metavar="RESULT", help=f"{RESULT}; default: %(default)s")
-    parser.add_argument("--port", type=port_number, default=7860, help="default: %(default)s")
+    parser.add_argument("--port", type=port_number, default=7860, help="port of the page; default: %(default)s")
 
 
 def run(model: str, port: int) -> None:

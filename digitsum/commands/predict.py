@@ -1,4 +1,4 @@
-"""Read images of digits: the sum, its probability, the digits and where they are."""
+"""Read images of digits, and print the sum, its probability, the digits and their positions."""
 
 import sys
 from argparse import ArgumentParser
@@ -14,14 +14,27 @@ EXAMPLE = "python -m digitsum predict photo.jpg scan.png --draw pictures"
 
 def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="PNG, JPEG or npy, with one image or many; - for standard input")
+    add("files", nargs="+", metavar="FILE", help="PNG, JPEG or .npy with one image or many; - reads standard input")
     add("--model", default=str(places.MODEL), metavar="RESULT", help=f"{RESULT}; default: %(default)s")
-    add("--count", type=_count, metavar="K|auto", help="digits on an image; default: as in training")
-    add("--format", dest="form", choices=["csv", "json"], default="csv", help="json writes a line for each image")
-    add("--draw", type=Path, metavar="FOLDER", help="write pictures with the reading drawn in")
-    add("--batch-size", type=positive, default=BATCH_SIZE, help="images read at once; default: %(default)s")
-    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="default: %(default)s")
-    add("--threads", type=positive, default=2, help="CPU threads; default: %(default)s")
+    add("--count", type=_count, metavar="K|auto", help="digits on an image; auto counts them; default: as in training")
+    add(
+        "--format",
+        dest="form",
+        choices=["csv", "json"],
+        default="csv",
+        help="of the rows; json prints one object a line; default: %(default)s",
+    )
+    add("--draw", type=Path, metavar="FOLDER", help="write a picture of each image with its reading into this folder")
+    add(
+        "--batch-size", type=positive, default=BATCH_SIZE, metavar="N", help="images read at once; default: %(default)s"
+    )
+    add(
+        "--device",
+        choices=["auto", "cpu", "cuda", "mps"],
+        default="auto",
+        help="auto takes a GPU if there is one; default: %(default)s",
+    )
+    add("--threads", type=positive, default=2, metavar="N", help="CPU threads; default: %(default)s")
 
 
 def run(model: str, **arguments: Any) -> None:

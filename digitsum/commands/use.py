@@ -1,4 +1,4 @@
-"""Apply a recipe: set the params in its file, and keep everything else in params.yaml with its comments."""
+"""Apply a recipe: write its params into params.yaml, and keep all other params and the comments."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -7,7 +7,9 @@ EXAMPLE = "python -m digitsum use recipes/mnist-five-minutes.yaml"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("recipe", type=Path, metavar="FILE", help="a YAML file with some sections of params.yaml")
+    parser.add_argument(
+        "recipe", type=Path, metavar="FILE", help="a YAML file with some sections of params.yaml, in part or whole"
+    )
 
 
 def run(recipe: Path) -> None:

@@ -14,6 +14,7 @@ from digitsum.analysis import predictions
 from digitsum.errors import InputError, one_line
 from digitsum.formats import read_array
 from digitsum.judging.gate import Verdict, judge
+from digitsum.judging.unseen import Split, why_seen
 from digitsum.locks import alone
 from digitsum.model import prediction
 from digitsum.model.architecture import SumModel
@@ -22,7 +23,6 @@ from digitsum.params.gate import GateParams
 from digitsum.places import MODEL as MODEL_FILE
 from digitsum.places import PREDICTIONS, TEST
 from digitsum.strips.dataset import Strips
-from digitsum.strips.sources import SOURCES
 from digitsum.tracking.find import file_of, find_row, result_of
 from digitsum.tracking.rows.models import fetch
 from digitsum.tracking.rows.registry import CHAMPION, MODEL, WITHDRAWN, Registry, Version
@@ -30,7 +30,6 @@ from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import Store
 
 COMPARED = ("sum", "predicted")  # columns of the predictions
-SPLIT, SPLITTING = ("seed", "test_fraction"), "digitsum/strips/split.py"  # decide what tests, and no model learns from
 PROMOTION = "promotion"  # the lock
 TIMED = 30  # single strips, after some to warm up
 
@@ -204,20 +203,14 @@ def _predictions_on(
 def _require_unseen(champion: Candidate, challenger: Candidate) -> None:
     """
     Raises:
-        InputError: if the champion may have learnt from the challenger's test strips, since they were split otherwise.
+        InputError: if the champion may have learned from the challenger's test strips.
     """
-    theirs, ours = champion.result.params, challenger.result.params
-    source = ours["ingest"]["source"]
-    if theirs["ingest"]["source"] != source or SOURCES[source].own_test_part:
-        return
-    pairs = {f"preprocess.{name}": (theirs["preprocess"][name], ours["preprocess"][name]) for name in SPLIT}
-    pairs[SPLITTING] = champion.md5(SPLITTING)[:8], challenger.md5(SPLITTING)[:8]
-    for name, (there, here) in pairs.items():
-        if there != here:
-            raise InputError(
-                f"models:/{MODEL}@{CHAMPION}: its data were split with {name} {there}, the challenger's with {here}, "
-                "so that it may have learnt from what would test it; --anew asks for the floors alone"
-            )
+    theirs, ours = (Split.of(one.result.params, one.result.checksum) for one in (champion, challenger))
+    if reason := why_seen(theirs, ours):
+        raise InputError(
+            f"models:/{MODEL}@{CHAMPION}: {reason}, so the champion may have learned from these test strips; "
+            "--anew judges by the floors only"
+        )
 
 
 def predict(model: SumModel, strips: Strips, batch_size: int) -> pd.DataFrame:

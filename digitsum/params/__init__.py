@@ -1,1 +1,1 @@
-"""params.yaml, typed and strict: the loader, and one file for each section."""
+"""params.yaml, typed and strict: the loader, and a module for each section."""

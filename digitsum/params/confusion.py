@@ -4,6 +4,6 @@ from digitsum.params.section import Section
 
 
 class ConfusionParams(Section):
-    """How mistakes are shown."""
+    """The report on mistakes."""
 
     examples: int = Field(ge=1, le=200)

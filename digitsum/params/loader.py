@@ -1,7 +1,7 @@
-"""Reads params.yaml: every section typed and strict, whichever stage asks.
+"""Reads params.yaml. Every stage checks all sections, so a wrong value is refused before any work.
 
-A section is a module of this package that defines a subclass of Section; nothing else lists it. A section's class can
-refuse a run of any stage, but can change only the results of the stages that import it, so only those depend on it.
+A section is a module of this package that defines a subclass of Section; nothing else lists it. A stage depends on the
+modules of the sections that it imports, and on no others, since only those can change its results.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ S = TypeVar("S", bound=Section)
 
 
 class Params:
-    """All sections of params.yaml; `params[TrainParams]` is the one of that class."""
+    """All sections of params.yaml; `params[TrainParams]` is the section of that class."""
 
     def __init__(self, sections: Mapping[str, Section]):
         self._sections = dict(sections)
@@ -35,7 +35,7 @@ class Params:
 
 @cache
 def sections() -> dict[str, type[Section]]:
-    """The class of each section, by its name."""
+    """The class of each section by the section's name."""
     package = __name__.rpartition(".")[0]
     modules = [import_module(f"{package}.{file.stem}") for file in sorted(Path(__file__).parent.glob("[!_]*.py"))]
     members = [(module, member) for module in modules for member in vars(module).values()]
@@ -50,30 +50,45 @@ def sections() -> dict[str, type[Section]]:
 def read_params(path: Path = Path(places.PARAMS)) -> Params:
     """
     Raises:
-        InputError: naming `section.key`, what was given and what would do, one line for the first fault.
+        InputError: naming the file, the first wrong `section.key`, its value and what would do, in one line.
     """
     try:
-        given = load_yaml(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; run this from the folder that has params.yaml") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: not readable as YAML ({one_line(error)})") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
+    return parse_params(text, str(path))
+
+
+def parse_params(text: str, origin: str) -> Params:
+    """Params from the text of params.yaml; errors name its `origin`.
+
+    Raises:
+        InputError: as `read_params`.
+    """
+    try:
+        given = load_yaml(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{origin}: not readable as YAML ({one_line(error)})") from error
     if not isinstance(given, dict):
-        raise InputError(f"{path}: must hold the sections {', '.join(sections())}")
+        raise InputError(f"{origin}: must have the sections {', '.join(sections())}")
     for name in given:
         if name not in sections():
-            raise InputError(f"{path}: unknown section `{name}`; the sections are {', '.join(sections())}")
-    return Params({name: _section(path, kind, given.get(name)) for name, kind in sections().items()})
+            raise InputError(f"{origin}: unknown section `{name}`; the sections are {', '.join(sections())}")
+    return Params({name: _section(origin, kind, given.get(name)) for name, kind in sections().items()})
 
 
-def _section(path: Path, kind: type[Section], given: Any) -> Section:
+def _section(origin: str, kind: type[Section], given: Any) -> Section:
     if not isinstance(given, dict):
-        raise InputError(f"{path}: section `{kind.name()}` is missing; its keys are {', '.join(kind.model_fields)}")
+        raise InputError(f"{origin}: section `{kind.name()}` is missing; its keys are {', '.join(kind.model_fields)}")
     try:
-        # strict mode wants tuples, which YAML cannot write
+        # pydantic's strict mode takes tuples, which YAML does not have
         return kind.model_validate(_tuples(given))
     except ValidationError as error:
-        raise InputError(f"{path}: {_one_fault(kind, error)}") from error
+        raise InputError(f"{origin}: {_one_fault(kind, error)}") from error
+    except RecursionError as error:  # YAML's aliases can do that
+        raise InputError(f"{origin}: section `{kind.name()}` contains itself; write its values out") from error
 
 
 def _tuples(value: Any) -> Any:
@@ -91,7 +106,7 @@ def _one_fault(kind: type[Section], error: ValidationError) -> str:
         owner: Any = kind
         for part in fault["loc"][:-1]:
             owner = owner.model_fields[part].annotation
-        return f"unknown key `{key}`; the keys here are {', '.join(owner.model_fields)}"
+        return f"unknown key `{key}`; the keys beside it are {', '.join(owner.model_fields)}"
     if fault["type"] == "missing":
         return f"`{key}` is missing"
     message = fault["msg"].removeprefix("Value error, ")

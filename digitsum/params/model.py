@@ -6,7 +6,7 @@ from digitsum.params.section import Section
 
 
 class ModelParams(Section):
-    """The architecture, and what its backbone starts from."""
+    """The architecture, and the weights that its backbone starts from."""
 
     head: Literal["columns", "slots", "multi_label", "direct"]
     backbone: Literal["small", "medium", "large", "resnet18", "resnet34", "resnet50"]
@@ -24,10 +24,10 @@ class ModelParams(Section):
             raise ValueError("weights_file is read only with pretrained: true; set that, or weights_file: null")
         if self.init_from and self.pretrained:
             raise ValueError(
-                "a backbone starts from pretrained weights or init_from, not both; set one to false or null"
+                "a backbone starts from pretrained weights or from init_from; set pretrained: false or init_from: null"
             )
         return self
 
     def from_scratch(self) -> "ModelParams":
-        """The same model, whatever its backbone starts from, which is no part of it."""
+        """The architecture alone, without the weights that its backbone started from."""
         return self.model_copy(update={"pretrained": False, "weights_file": None, "init_from": None})

@@ -9,7 +9,7 @@ Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 class PreprocessParams(Section):
-    """How the data is split, and how strips are composed of glyphs."""
+    """How the data are split, and how strips are composed of glyphs."""
 
     seed: int = Field(ge=0)
     val_fraction: Fraction

@@ -1,4 +1,7 @@
-"""What a section of params.yaml is: the base class of each, and the types that several use."""
+"""What a section of params.yaml is: the base class of all sections, and types that several sections use.
+
+The comment beside a key in params.yaml says what it means. `python -m digitsum docs` joins both into docs/params.md.
+"""
 
 from typing import Annotated
 
@@ -11,13 +14,13 @@ Threads = Annotated[int, Field(ge=1, le=256)]
 
 
 class Strict(BaseModel):
-    """Refuses unknown keys and wrong types, and cannot change after it was read."""
+    """Refuses unknown keys and wrong types, and is immutable."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Section(Strict):
-    """A section. Its name in params.yaml is that of its module."""
+    """A section of params.yaml, which has the name of its module."""
 
     @classmethod
     def name(cls) -> str:

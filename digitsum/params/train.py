@@ -7,21 +7,21 @@ from digitsum.params.section import NonNegative, Positive, Section, Strict, Thre
 
 
 class RecomposeParams(Strict):
-    """Of strips made anew from glyphs that were cut out of the training strips."""
+    """Training strips composed of glyphs that the model cut out of the other training strips."""
 
-    share: float = Field(ge=0, lt=1)  # of each batch
-    cut_at: tuple[Annotated[float, Field(gt=0, lt=1)], ...]  # shares of the steps
-    strips: int = Field(ge=1)  # to cut from, at most
-    sure: float = Field(gt=0, lt=1)  # the least P(known sum) of a strip to cut from
-    hard: float = Field(ge=0, le=1)  # share of the glyphs drawn in proportion to their strip's loss, up to 2 nats
-    spacing: int = Field(ge=8)  # pixels of the strip's width to a glyph: a column of the feature map at least
-    nearest: int = Field(ge=1)  # pixels from the left edge of one to that of the next, at least
-    augment: AugmentParams  # of each glyph
+    share: float = Field(ge=0, lt=1)
+    cut_at: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
+    strips: int = Field(ge=1)
+    sure: float = Field(gt=0, lt=1)
+    hard: float = Field(ge=0, le=1)
+    spacing: int = Field(ge=8)  # a column of the feature map is 8 pixels wide
+    nearest: int = Field(ge=1)
+    augment: AugmentParams
 
     @model_validator(mode="after")
     def _glyphs_fit(self) -> "RecomposeParams":
         if self.nearest > self.spacing:
-            raise ValueError(f"nearest is more than spacing, which is {self.spacing}; set it to that or less")
+            raise ValueError(f"nearest is more than spacing; set nearest to {self.spacing} or less")
         return self
 
 

@@ -1,1 +1,1 @@
-"""Images from outside: decoding, fitting to a strip, reading, drawing. No stage depends on any of it."""
+"""Images from outside: decoding, fitting to strips, reading and drawing. No stage depends on this package."""

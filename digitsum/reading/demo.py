@@ -1,4 +1,4 @@
-"""A page on which to draw or drop an image: what `make demo` serves, on this machine only and without a network."""
+"""Serves a page on which to draw or drop an image, to this machine only; the page needs no network."""
 
 import base64
 import io
@@ -26,28 +26,29 @@ from digitsum.reading.fitting import to_strip
 from digitsum.reading.images import decode
 from digitsum.reading.reader import Count, Reader
 from digitsum.strips.dataset import Strips
+from digitsum.strips.sources import SOURCES
 
 PAGE = Path(__file__).with_name("demo.html")
 TEST = PROCESSED / "test"
-MOST_BYTES = 32_000_000  # of an image that is sent
-THREADS = 2
+MOST_BYTES = 32_000_000  # in the body of a request
+THREADS = 2  # of the CPU
 
 
 def serve(model: Path, port: int) -> None:
-    """Until control-C.
+    """Serves the page until control-C.
 
     Raises:
         InputError: if the port is taken or the model cannot be read.
     """
     require_free(port, "make demo")
     app = application(read_model(model).to(prepare("cpu", THREADS, "--device")))
-    print(f"demo      http://127.0.0.1:{port}\n(control-C ends it)", flush=True)
+    print(f"demo      http://127.0.0.1:{port}\n(control-C stops it)", flush=True)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
 def application(model: SumModel) -> FastAPI:
-    """Its page, what the model is, an image of the test strips, and the reading of an image that is sent."""
-    app = FastAPI(openapi_url=None)  # whose pages would want a network
+    """Serves the page, a description of the model, random test strips, and the readings of images in requests."""
+    app = FastAPI(openapi_url=None)  # FastAPI's pages of documentation need a network
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
     counts = model.head.any_width
     reader_for = lru_cache(maxsize=16)(partial(Reader, model))
@@ -61,7 +62,7 @@ def application(model: SumModel) -> FastAPI:
     @app.get("/model")
     def about() -> dict[str, Any]:
         return {
-            "source": model.data.source,
+            "source": SOURCES[model.data.source].title,
             "head": model.params.head,
             "digits": model.data.digits,
             "counts": counts,
@@ -81,7 +82,7 @@ def application(model: SumModel) -> FastAPI:
 
     @app.post("/read")
     async def read(request: Request, count: int = 0) -> dict[str, Any]:
-        """`count` is that of the digits; 0 leaves it to the model."""
+        """The reading of the image in the request, as `count` digits; 0 leaves the number to the model."""
         content = bytearray()
         async for chunk in request.stream():
             content += chunk
@@ -96,14 +97,14 @@ def application(model: SumModel) -> FastAPI:
     def answer(content: bytes, count: Count) -> dict[str, Any]:
         image = decode(content, "the image")[0]
         reader = reader_for(count)
-        strip = to_strip(image, reader.form)
+        strip = to_strip(image, reader.format)
         with one_at_a_time:
-            (said,) = reader.read([strip])
-        if isinstance(said, InputError):
-            raise said
+            (reading,) = reader.read([strip])
+        if isinstance(reading, InputError):
+            raise reading
         shown = "data:image/png;base64," + base64.b64encode(_png(strip.image)).decode()
         height, width = image.shape
-        return {**vars(said), "width": width, "height": height, "strip": shown}
+        return {**vars(reading), "width": width, "height": height, "strip": shown}
 
     return app
 

@@ -1,4 +1,4 @@
-"""Pictures with what was read drawn in."""
+"""Draws the reading of an image below the image."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,21 +12,21 @@ from digitsum.files import whole_file
 from digitsum.reading.reader import Answer
 
 WIDTH = 672  # pixels: strips four times enlarged
-MARGIN, BAND = 12, 44  # pixels: around the image, and for the words above and the digits below it
-GREEN, GREY, WHITE = (26, 127, 75), (70, 70, 70), (255, 255, 255)
+MARGIN, BAND = 12, 44  # pixels: left and right of the image, and above it for the sum and below it for the digits
+GREEN, GRAY, WHITE = (26, 127, 75), (70, 70, 70), (255, 255, 255)
 
 
 class Pictures:
-    """A folder of them, named after the files; where that would be the same name twice, with a number."""
+    """A folder of pictures, named after their files; a number keeps names apart."""
 
     def __init__(self, folder: Path, files: Iterable[str]):
         """
         Raises:
-            InputError: if it cannot be made, or has one of the `files` in it, which a picture might be written over.
+            InputError: if the folder cannot be made, or holds one of the `files`, which a picture could overwrite.
         """
         for file in files:
             if file != "-" and Path(file).resolve().parent == folder.resolve():
-                raise InputError(f"{folder}: has {file} in it, and pictures could be written over images; name another")
+                raise InputError(f"{folder}: holds {file}, which a picture could overwrite; name another folder")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -48,7 +48,7 @@ class Pictures:
 
 
 def drawn(image: UInt8[np.ndarray, "h w"], answer: Answer) -> Image.Image:
-    """The image, above it the sum and how sure it is, below it each digit where it was seen."""
+    """The image, with the sum and its probability above, and each digit below the place where it was read."""
     height, width = image.shape
     scale = WIDTH / width
     high = max(1, round(height * scale))
@@ -56,7 +56,7 @@ def drawn(image: UInt8[np.ndarray, "h w"], answer: Answer) -> Image.Image:
     picture = Image.new("RGB", (WIDTH + 2 * MARGIN, high + 2 * BAND), WHITE)
     picture.paste(Image.fromarray(image).resize((WIDTH, high), method), (MARGIN, BAND))
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(24)
-    pen.text((MARGIN, BAND / 2), f"sum {answer.sum}, {answer.probability:.0%} sure", GREY, font, "lm")
+    pen.text((MARGIN, BAND / 2), f"sum {answer.sum}, {answer.probability:.0%} sure", GRAY, font, "lm")
     for digit, place in zip(answer.digits or (), answer.positions or (), strict=False):
         pen.text((MARGIN + place * scale, high + 1.5 * BAND), str(digit), GREEN, font, "mm")
     if answer.digits is not None and answer.positions is None:

@@ -1,4 +1,4 @@
-"""Images as they come from files: PNG, JPEG and .npy, to grey in 0..255."""
+"""Reads PNG, JPEG and .npy files as gray images in 0..255."""
 
 import io
 import warnings
@@ -8,29 +8,31 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from digitsum.errors import InputError
+from digitsum.errors import InputError, one_line
 from digitsum.formats import read_array
 
 FORMATS = ("PNG", "JPEG")
-MOST_PIXELS = 64_000_000  # of an image, known before it is decoded; the cameras of telephones have 50 million
+MOST_PIXELS = 64_000_000  # in an image, checked before it is decoded; phone cameras have 50 million
 TOO_LARGE = f"more than {MOST_PIXELS // 1_000_000} million pixels; crop it to the digits, or make it smaller"
-MOST_BYTES = 256_000_000  # of a file that is not memory-mapped
+MOST_BYTES = 256_000_000  # in a file that is not memory-mapped
 
 Images = UInt8[np.ndarray, "n h w"]
 
 
 def read_images(path: Path) -> Images:
-    """The one image of a PNG or JPEG file, or all of a .npy file, which stays on disk where it can.
+    """The image in a PNG or JPEG file, or all images in a .npy file, which stays memory-mapped if it is uint8.
 
     Raises:
-        InputError: if the file is missing, damaged, too large, or something else.
+        InputError: if the file is missing, damaged, too large, or in another format.
     """
     if path.is_dir():
         raise InputError(f"{path}: a folder; name the images in it")
     if path.suffix == ".npy":
         return from_array(read_array(path), str(path))
     try:
-        size = path.stat().st_size or MOST_BYTES  # of a pipe it is 0; Python reserves as much as it is asked for
+        size = (
+            path.stat().st_size or MOST_BYTES
+        )  # a pipe has size 0; read() reserves all the memory that it is asked for
         with path.open("rb") as file:
             return decode(file.read(min(size, MOST_BYTES) + 1), str(path))
     except FileNotFoundError as error:
@@ -40,10 +42,10 @@ def read_images(path: Path) -> Images:
 
 
 def decode(content: bytes, name: str) -> Images:
-    """The images of a file that was read; `name` is what errors call it.
+    """The images in the content of a file; errors call the file `name`.
 
     Raises:
-        InputError: if it is damaged, too large, or something else.
+        InputError: if the content is damaged, too large, or in another format.
     """
     if not content:
         raise InputError(f"{name}: empty; a PNG, JPEG or .npy file is expected")
@@ -53,7 +55,7 @@ def decode(content: bytes, name: str) -> Images:
         try:
             return from_array(np.load(io.BytesIO(content), allow_pickle=False), name)
         except (ValueError, EOFError, SyntaxError, MemoryError, OverflowError, TypeError) as error:
-            raise InputError(f"{name}: truncated, or not a plain .npy array ({_brief(error)})") from error
+            raise InputError(f"{name}: truncated, or not a plain .npy array ({one_line(error, 120)})") from error
     try:
         with warnings.catch_warnings(category=Image.DecompressionBombWarning, action="ignore"):
             picture = Image.open(io.BytesIO(content), formats=FORMATS)
@@ -64,16 +66,16 @@ def decode(content: bytes, name: str) -> Images:
     if picture.width * picture.height > MOST_PIXELS:
         raise InputError(f"{name}: {TOO_LARGE}")
     try:
-        return _grey(ImageOps.exif_transpose(picture), name)[None]
+        return _gray(ImageOps.exif_transpose(picture), name)[None]
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-        raise InputError(f"{name}: truncated or damaged ({_brief(error)})") from error
+        raise InputError(f"{name}: truncated or damaged ({one_line(error, 120)})") from error
 
 
 def from_array(array: Shaped[np.ndarray, "..."], name: str) -> Images:
-    """One image (height, width) or several (n, height, width), with values in 0..255, 0..65535 or, if floats, 0..1.
+    """An array (height, width) or (n, height, width) as images; values in 0..255, 0..65535 or, if floats, 0..1.
 
     Raises:
-        InputError: if it is anything else.
+        InputError: if the array has another shape, type or range, or images with too many pixels.
     """
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise InputError(f"{name}: an array of shape {array.shape}; (height, width) or (n, height, width) expected")
@@ -85,20 +87,20 @@ def from_array(array: Shaped[np.ndarray, "..."], name: str) -> Images:
     return images if images.dtype == np.uint8 else _scaled(images, name)
 
 
-def _grey(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]:
+def _gray(picture: Image.Image, name: str) -> UInt8[np.ndarray, "h w"]:
     if picture.mode.startswith(("I", "F")):  # 16 bits and more
         return _scaled(np.asarray(picture), name)
     if not picture.has_transparency_data:
         return np.array(picture.convert("L"))
-    # bright ink is meant for a dark page, and dark ink for a bright one
-    grey, alpha = (np.asarray(band) for band in picture.convert("RGBA").convert("LA").split())
+    # bright ink on a transparent page is meant for a dark page, and dark ink for a bright one
+    gray, alpha = (np.asarray(band) for band in picture.convert("RGBA").convert("LA").split())
     solid = alpha > 127
-    page = 0 if solid.any() and np.median(grey[solid]) > 127 else 255
-    return np.rint((grey * (alpha / 255.0)) + page * (1 - alpha / 255.0)).astype(np.uint8)
+    page = 0 if solid.any() and np.median(gray[solid]) > 127 else 255
+    return np.rint((gray * (alpha / 255.0)) + page * (1 - alpha / 255.0)).astype(np.uint8)
 
 
 def _scaled(values: Shaped[np.ndarray, "..."], name: str) -> UInt8[np.ndarray, "..."]:
-    """To 0..255; of what is wider than a byte, the brightest value becomes 255."""
+    """Values scaled to 0..255; if some do not fit into a byte, the brightest becomes 255."""
     lowest, highest = (float(bound) for bound in (values.min(), values.max()))
     if not (lowest >= 0 and highest <= 65535):
         raise InputError(f"{name}: values from {lowest:g} to {highest:g}; 0..1, 0..255 or 0..65535 expected")
@@ -107,7 +109,3 @@ def _scaled(values: Shaped[np.ndarray, "..."], name: str) -> UInt8[np.ndarray, "
     else:
         factor = 1.0 if highest <= 255 else 255 / highest
     return np.rint(values * factor).astype(np.uint8)
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Reads images of digits: what `python -m digitsum predict` does."""
+"""Reads images of digits for `python -m digitsum predict`: a row on standard output for each."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ from digitsum.model.devices import prepare
 from digitsum.model.model_file import read_model
 from digitsum.progress import Progress
 from digitsum.reading.drawing import Pictures
-from digitsum.reading.fitting import Strip, to_strip
+from digitsum.reading.fitting import FittedStrip, to_strip
 from digitsum.reading.images import MOST_BYTES, decode, read_images
 from digitsum.reading.reader import Answer, Count, Reader
 
@@ -27,16 +27,16 @@ COLUMNS = ("file", "index", "sum", "probability", "digits", "positions")
 
 
 @dataclass(frozen=True)
-class Item:
-    """An image, the `index`-th of `file`, kept where pictures are drawn on it, and the strip made of it."""
+class FileImage:
+    """The `index`-th image of a file, counted from 0, and the strip made of it; `image` is None if not needed."""
 
     file: str
     index: int
     image: UInt8[np.ndarray, "h w"] | None
-    strip: Strip
+    strip: FittedStrip
 
 
-Write = Callable[[Item, Answer], None]
+Write = Callable[[FileImage, Answer], None]
 
 
 def predict(
@@ -49,7 +49,7 @@ def predict(
     device: Literal["auto", "cpu", "cuda", "mps"],
     threads: int,
 ) -> int:
-    """With the model in a file; the rest as `answer_all`."""
+    """`answer_all` with the model in a file."""
     reader = Reader(read_model(model).to(prepare(device, threads, "--device")), count)
     return answer_all(files, reader, batch_size, form, draw)
 
@@ -57,10 +57,13 @@ def predict(
 def answer_all(
     files: list[str], reader: Reader, batch_size: int, form: Literal["csv", "json"] = "csv", draw: Path | None = None
 ) -> int:
-    """Writes a row for each image to standard output, and a line to standard error for each that is refused.
+    """Writes a row for each image to standard output, and a line to standard error for each refused file or image.
+
+    Args:
+        files: names; `-` is standard input.
 
     Returns:
-        How many files or images were refused.
+        The number of files and images that were refused.
     """
     write, pictures = ROWS[form](), None if draw is None else Pictures(draw, files)
     refusals: list[str] = []
@@ -70,7 +73,7 @@ def answer_all(
         print(f"error: {reason}", file=sys.stderr)
 
     items = strips_of(files, reader, refuse, keep_images=pictures is not None)
-    # what says how far it is may not stand among the rows
+    # the progress bar must not stand among the rows
     with redirect_stdout(sys.stderr), Progress("predict", sum(map(_images_in, files)), "images") as progress:
         while batch := list(islice(items, batch_size)):
             for item, answer in zip(batch, reader.read([item.strip for item in batch], batch_size), strict=True):
@@ -86,8 +89,8 @@ def answer_all(
 
 def strips_of(
     files: Iterable[str], reader: Reader, refuse: Callable[[str], None], keep_images: bool = False
-) -> Iterator[Item]:
-    """In order; `-` is standard input."""
+) -> Iterator[FileImage]:
+    """The images in the files, in order, each with its strip; `refuse` takes the reason for each that has none."""
     for file in files:
         try:
             images = decode(sys.stdin.buffer.read(MOST_BYTES + 1), file) if file == "-" else read_images(Path(file))
@@ -96,13 +99,13 @@ def strips_of(
             continue
         for index, image in enumerate(images):
             try:
-                yield Item(file, index, image if keep_images else None, to_strip(image, reader.form))
+                yield FileImage(file, index, image if keep_images else None, to_strip(image, reader.format))
             except InputError as error:
                 refuse(f"{file}[{index}]: {error}" if len(images) > 1 else f"{file}: {error}")
 
 
 def _images_in(file: str) -> int:
-    """As far as it can be told without reading it."""
+    """The number of images in a file, as far as it is known without reading them."""
     try:
         return read_array(Path(file)).shape[0] if file.endswith(".npy") else 1
     except (InputError, IndexError):
@@ -113,7 +116,7 @@ def _csv() -> Write:
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(COLUMNS)
 
-    def write(item: Item, answer: Answer) -> None:
+    def write(item: FileImage, answer: Answer) -> None:
         digits, positions = (" ".join(map(str, numbers or ())) for numbers in (answer.digits, answer.positions))
         rows.writerow([item.file, item.index, answer.sum, f"{answer.probability:.6f}", digits, positions])
 
@@ -123,7 +126,7 @@ def _csv() -> Write:
 def _json() -> Write:
     out = sys.stdout
 
-    def write(item: Item, answer: Answer) -> None:
+    def write(item: FileImage, answer: Answer) -> None:
         row = {"file": item.file, "index": item.index, **asdict(answer), "probability": round(answer.probability, 6)}
         out.write(json.dumps(row) + "\n")
 

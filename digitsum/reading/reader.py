@@ -1,4 +1,4 @@
-"""Reads strips of any mixture of widths, of as many digits as one says or as the model counts."""
+"""Reads strips of any mixture of widths, with a given number of digits or as many as the model counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,19 @@ from digitsum.model import BATCH_SIZE
 from digitsum.model.architecture import SumModel
 from digitsum.model.heads import any_width
 from digitsum.model.prediction import predict, predict_counts
-from digitsum.reading.fitting import Form, Strip
+from digitsum.reading.fitting import FittedStrip, StripFormat
 
-MOST_DIGITS = 100  # on one strip; the widest has room for about as many
+MOST_DIGITS = 100  # on one strip; at the widest default spacing, 42 pixels, the widest strip has room for 97
 
-Count = int | Literal["auto"] | None
+Count = int | Literal["auto"] | None  # digits on a strip; None: as many as in training; "auto": the model counts
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`digits` and their `positions`, in pixels of the original from its left, are None where the head has none."""
+    """The likeliest sum and its probability; `digits` and `positions` are None where the head does not read them.
+
+    Positions are in pixels of the image, from its left edge.
+    """
 
     sum: int
     probability: float
@@ -33,26 +36,23 @@ class Answer:
 class Reader:
     def __init__(self, model: SumModel, count: Count = None):
         """
-        Args:
-            count: of the digits; None for as many as the model was trained on, "auto" for as many as it sees.
-
         Raises:
-            InputError: if the model cannot read so many.
+            InputError: if the model cannot read this number of digits.
         """
         self._model, self._count = model, model.data.digits if count is None else count
         if self._count != "auto" and not 1 <= self._count <= MOST_DIGITS:
-            raise InputError(f"a count of {self._count} digits; 1 to {MOST_DIGITS} can be read")
+            raise InputError(f"{self._count} digits on a strip: 1 to {MOST_DIGITS} can be read")
         if self._count != model.data.digits and not model.head.any_width:
             raise InputError(
                 f"the head {model.params.head} reads {model.data.digits} digits and no other number; "
                 f"train a model with model.head: {' or '.join(any_width())}"
             )
-        self.form = Form.of(model.data, model.head.any_width)
+        self.format = StripFormat.of(model.data, model.head.any_width)
         self._model_for = lru_cache(maxsize=16)(self._made_for)
 
-    def read(self, strips: Sequence[Strip], batch_size: int = BATCH_SIZE) -> list[Answer | InputError]:
-        """One answer for each strip, or why there is none."""
-        answers: list[Answer | InputError] = [InputError("no digits are seen on it")] * len(strips)
+    def read(self, strips: Sequence[FittedStrip], batch_size: int = BATCH_SIZE) -> list[Answer | InputError]:
+        """For each strip an answer, or the reason why there is none."""
+        answers: list[Answer | InputError] = [InputError("the model reads no digits on it")] * len(strips)
         widths = np.array([strip.image.shape[1] for strip in strips], int)
         for width in np.unique(widths):
             alike = np.flatnonzero(widths == width)
@@ -71,7 +71,7 @@ class Reader:
         return answers
 
     def _counted(self, images: UInt8[np.ndarray, "n h w"]) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-        """How many digits each strip is to be read as, and the probability of that."""
+        """The number of digits to read on each strip, and its probability."""
         if self._count != "auto":
             return np.full(len(images), self._count), np.ones(len(images), np.float32)
         columns = images.shape[2] // self._model.backbone.stride
@@ -79,7 +79,7 @@ class Reader:
         return log_probability.argmax(axis=1), np.exp(log_probability.max(axis=1))
 
     def _made_for(self, count: int, width: int) -> SumModel:
-        """Its strips have a column for each digit at least."""
+        """The model for strips with this number of digits and of at least this width: one column for each digit."""
         width = max(width, count * self._model.backbone.stride)
         if (count, width) == (self._model.data.digits, self._model.data.width):
             return self._model
@@ -87,5 +87,5 @@ class Reader:
 
 
 def _filled(images: UInt8[np.ndarray, "n h v"], width: int) -> UInt8[np.ndarray, "n h {width}"]:
-    """Black up to the width."""
+    """Images with black columns added on the right, up to the width."""
     return np.pad(images, ((0, 0), (0, 0), (0, width - images.shape[2]))) if images.shape[2] < width else images

@@ -11,8 +11,9 @@ from digitsum.files import sha256
 from digitsum.formats import read_array, read_json
 from digitsum.model.architecture import SumModel
 from digitsum.model.prediction import predict
-from digitsum.strips import sources
 from digitsum.strips.dataset import Strips
+from digitsum.strips.pixels import mean_and_deviation
+from digitsum.strips.sources.npy import from_npy
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,8 @@ class Look:
 
     @classmethod
     def at(cls, strips: Strips) -> "Look":
-        counts = np.bincount(strips.images.reshape(-1), minlength=256)
-        mean = float(np.average(np.arange(256), weights=counts))
-        std = float(np.sqrt(np.average((np.arange(256) - mean) ** 2, weights=counts)))
-        return cls(len(strips), float(strips.sums.mean()), mean, std)
+        mean, deviation = mean_and_deviation(strips.images)
+        return cls(len(strips), float(strips.sums.mean()), 255 * mean, 255 * deviation)
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def new_strips(
     Raises:
         InputError: if a file in `external` is missing, damaged or does not fit.
     """
-    there = sources.from_npy(external, digits, height, width).origin["files"]
+    there = from_npy(external, digits, height, width).origin["files"]
     manifest = raw_before / "manifest.json"
     known = read_json(manifest)["origin"].get("files", {}) if manifest.exists() else {}
     new = [name for name in there if known.get(name) != sha256(external / name)]

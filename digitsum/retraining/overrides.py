@@ -6,11 +6,9 @@ from typing import Any
 
 import yaml
 
-from digitsum.editing import edited
+from digitsum.editing import change_params
 from digitsum.errors import InputError
-from digitsum.files import whole_file, write_text
 from digitsum.formats import load_yaml
-from digitsum.params.loader import read_params
 
 KEY = r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+"
 PLAIN = r"[\w.,:/+\[\]-]+"  # of a value; nothing that a shell would act upon
@@ -22,8 +20,7 @@ def apply(words: str, path: Path = Path("params.yaml")) -> None:
     Raises:
         InputError: naming the word that is not.
     """
-    text = path.read_text(encoding="utf-8")
-    given = load_yaml(text)
+    given = load_yaml(path.read_text(encoding="utf-8"))
     changes: dict[str, Any] = {}
     for word in words.split():
         key, _, value = word.partition("=")
@@ -45,12 +42,4 @@ def apply(words: str, path: Path = Path("params.yaml")) -> None:
         except yaml.YAMLError as error:
             raise InputError(f"override {word!r}: the value is not YAML") from error
     if changes:
-        changed = edited(text, changes)
-        with whole_file(path.with_name(f".{path.name}.checked")) as draft:
-            draft.write_text(changed, encoding="utf-8")
-            try:
-                read_params(draft)
-            except InputError as error:
-                raise InputError(f"override: {str(error).removeprefix(f'{draft}: ')}") from error
-        path.with_name(f".{path.name}.checked").unlink()
-        write_text(path, changed)
+        change_params(path, changes, "override")

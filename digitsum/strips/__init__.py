@@ -1,1 +1,1 @@
-"""Images: glyphs, the strips composed of them, where they come from and how they are split."""
+"""Glyphs, strips composed of them, the sources of both, and how they are split, warped and cut."""

@@ -1,4 +1,7 @@
-"""Random warps of strips and of glyphs: affine, and elastic as in Simard et al., Best Practices for CNNs, 2003."""
+"""Random warps of strips and of glyphs: affine and elastic.
+
+Source of the elastic warp: P. Simard et al., Best Practices for Convolutional Neural Networks, ICDAR 2003.
+"""
 
 import math
 
@@ -7,7 +10,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
-ELASTIC_NODES = 9  # pixels from one to the next, about the width of a stroke's bend
+ELASTIC_NODES = 9  # pixels between neighboring nodes, about the size of a bend in a stroke
 
 
 def random_warp(
@@ -19,11 +22,20 @@ def random_warp(
     shift: float,
     elastic: float,
 ) -> Float[Tensor, "n h w"]:
-    """Each strip under its own map, by one bilinear sampling; what comes in from outside is black.
+    """Each strip under its own map, sampled once and bilinearly; pixels from outside the strip are black.
 
-    `rotate` is in degrees, `shift` in pixels, `shear` and `scale` are ratios; `elastic` is in pixels that the nodes of
-    a bicubic field move, along the width and along the height. Each is drawn uniformly from plus or minus its bound,
-    on the device of `generator`, which is that of `strips`.
+    Each amount is drawn uniformly between minus and plus its bound, on the device of `generator`, which must be that of
+    `strips`.
+
+    Args:
+        rotate: degrees.
+        shear: pixels along the width for each pixel along the height.
+        scale: share of the size, for width and height separately.
+        shift: pixels.
+        elastic: pixels by which the nodes of a bicubic field move, along the width and along the height.
+
+    Returns:
+        Strips with values in 0..255, float32.
     """
     count, height, width = strips.shape
     draw = torch.rand(6, count, generator=generator, device=strips.device) * 2 - 1
@@ -31,7 +43,7 @@ def random_warp(
     slant = draw[1] * shear
     x_scale, y_scale = 1 + draw[2] * scale, 1 + draw[3] * scale
     cos, sin = angle.cos(), angle.sin()
-    # in pixels from the centre: output (x, y) to input; then in the -1..1 coordinates of affine_grid
+    # from output (x, y) to input, in pixels from the center; then in affine_grid's coordinates, -1..1
     aspect = height / width
     theta = torch.stack(
         [

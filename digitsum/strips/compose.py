@@ -1,4 +1,4 @@
-"""Strips made of glyphs, as the original data set was made."""
+"""Composes strips of glyphs by the rules of the original data set."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ from digitsum.params.strip import StripParams
 from digitsum.strips.dataset import Strips, Truth
 from digitsum.strips.glyphs import SIDE, Glyphs
 
-CHUNK = 2000  # strips composed at once: bounds the memory
+CHUNK = 2000  # strips composed at once, to bound the memory
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where glyphs may lie on a strip, in pixels; all ranges include both ends.
 
-    The left edge of the first glyph is drawn from `first_left`, each next one `next_left` further right, and the
-    upper edges from `top`.
+    `first_left` is the range of the first glyph's left edge, `next_left` that of the distance from one left edge to the
+    next, and `top` that of the upper edges. Each is drawn uniformly.
     """
 
     digits: int
@@ -40,12 +40,12 @@ class Layout:
             raise InputError(
                 f"params.yaml: strip.width is {self.width}, but {self.digits} digits can reach {right} px with "
                 f"preprocess.first_left {list(self.first_left)} and next_left {list(self.next_left)}; "
-                f"set it to {right} or more, or narrow these"
+                f"set strip.width to {right} or more, or narrow these ranges"
             )
         if bottom > self.height:
             raise InputError(
                 f"params.yaml: strip.height is {self.height}, but glyphs can reach {bottom} px with "
-                f"preprocess.top {list(self.top)}; set it to {bottom} or more, or narrow that"
+                f"preprocess.top {list(self.top)}; set strip.height to {bottom} or more, or narrow this range"
             )
 
     @classmethod
@@ -53,7 +53,7 @@ class Layout:
         return cls(strip.digits, strip.height, strip.width, preprocess.first_left, preprocess.next_left, preprocess.top)
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Int[np.ndarray, "n k"], Int[np.ndarray, "n k"]]:
-        """The left and upper edges of the glyphs of `count` strips."""
+        """The left edges and the upper edges of the glyphs of `count` strips, in pixels."""
         steps = rng.integers(*self.next_left, size=(count, self.digits), endpoint=True)
         steps[:, 0] = rng.integers(*self.first_left, size=count, endpoint=True)
         tops = rng.integers(*self.top, size=(count, self.digits), endpoint=True)
@@ -67,7 +67,7 @@ def paste(
     height: int,
     width: int,
 ) -> UInt8[np.ndarray, "n {height} {width}"]:
-    """Adds the glyphs of each strip onto black. Where they overlap, uint8 wraps around, as in the original data."""
+    """Adds the glyphs of each strip onto black. Where glyphs overlap, uint8 wraps around, as in the original data."""
     count, digits, side, _ = glyphs.shape
     strips = np.zeros((count, height, width), np.uint8)
     row = np.arange(count)[:, None, None]
@@ -80,7 +80,7 @@ def paste(
 
 
 def compose(glyphs: Glyphs, layout: Layout, count: int, rng: np.random.Generator) -> tuple[Strips, Truth]:
-    """`count` strips with every digit equally likely in every place, and the truth about them."""
+    """`count` strips on which every digit is equally likely in every place, and the truth about them."""
     by_digit = [np.flatnonzero(glyphs.digits == digit) for digit in range(10)]
     digits = rng.integers(10, size=(count, layout.digits))
     chosen = np.empty_like(digits)

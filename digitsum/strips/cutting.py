@@ -1,6 +1,6 @@
-"""Glyphs cut out of strips where nothing touches them, and new strips made of them: data from sum labels alone.
+"""Cuts glyphs out of strips where nothing touches them, and composes new strips of them: data from sum labels alone.
 
-The digits and places are those that a model read, so this is self-training; only what it reads well should come here.
+A model supplies the digits and their positions, so this is self-training. Use only strips that the model reads well.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from digitsum.strips.augment import random_warp
 from digitsum.strips.glyphs import SIDE
 from digitsum.strips.ink import pieces
 
-SMALLEST = 8  # pixels of height; less is a speck of a neighbour
+SMALLEST = 8  # pixels of height; lower pieces are specks of a neighboring glyph
 
 
 @dataclass(frozen=True)
 class Cuttings:
-    """Glyphs, their digits, and the chance that one is drawn that comes no later than it, which is 1 for the last."""
+    """Glyphs, their digits, and the cumulative distribution by which glyphs are drawn; its last value is 1."""
 
     glyphs: UInt8[Tensor, "m 28 28"]
     digits: Int64[Tensor, " m"]
@@ -30,13 +30,13 @@ class Cuttings:
     def weighted(
         cls, glyphs: UInt8[np.ndarray, "m 28 28"], digits: Integer[np.ndarray, " m"], weights: Float[np.ndarray, " m"]
     ) -> "Cuttings":
-        """Glyphs that are drawn in proportion to their `weights`."""
+        """Glyphs to be drawn in proportion to their `weights`."""
         cumulative = weights.astype(np.float32).cumsum()
         shares = (cumulative / cumulative[-1:]).astype(np.float64)
         return cls(*map(torch.from_numpy, (glyphs, digits.astype(np.int64), shares)))
 
     def to(self, device: torch.device) -> "Cuttings":
-        precision = torch.float32 if device.type == "mps" else torch.float64  # Apple's have no more
+        precision = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no float64
         return Cuttings(self.glyphs.to(device), self.digits.to(device), self.cumulative.to(precision).to(device))
 
     def compose(
@@ -49,11 +49,14 @@ class Cuttings:
         augment: AugmentParams,
         generator: torch.Generator,
     ) -> tuple[Float[Tensor, "n h w"], Int64[Tensor, " n"]]:
-        """Strips, each of so many glyphs, drawn by their weights, and their sums.
+        """`count` strips of `digits` glyphs each, and their sums.
 
-        Every glyph is under a map of its own, and its left edge at least `nearest` pixels right of the one before, or
-        as far as there is room. Upper edges are uniform over the height. Where glyphs overlap, they are added with
-        wrap-around, as in the original data.
+        Glyphs are drawn by their weights, and each is warped by a map of its own. Left edges are at least `nearest`
+        pixels apart, or as far as the width allows. Upper edges are uniform over the height. Where glyphs overlap, they
+        are added with wrap-around, as in the original data.
+
+        Returns:
+            Strips, float32 (count, height, width), with values from 0 to below 256, and sums, int64 (count,).
         """
         device, side = self.glyphs.device, SIDE
 
@@ -64,7 +67,7 @@ class Cuttings:
         room = width - side - nearest * (digits - 1)
         lefts = draw(room + 1, count, digits).sort(1).values + nearest * torch.arange(digits, device=device)
         tops = draw(height - side + 1, count, digits)
-        # as torch.multinomial does, which is not repeatable on a GPU
+        # the method of torch.multinomial, whose results on a GPU differ from run to run
         chance = torch.rand(count, digits, generator=generator, device=device, dtype=self.cumulative.dtype)
         chosen = torch.searchsorted(self.cumulative, chance)
         glyphs = random_warp(self.glyphs[chosen.view(-1)], generator, **augment.model_dump())
@@ -82,11 +85,14 @@ def cut(
     centres: Integer[np.ndarray, "n k"],
     weights: Float[np.ndarray, " n"],
 ) -> Cuttings:
-    """Cuts out every glyph that empty columns of pixels set apart, given the digits of each strip and their centres.
+    """Cuts out every glyph that has empty columns of pixels on both sides, with the weight of its strip.
 
-    Every glyph has the weight of its strip.
+    A piece of ink becomes a glyph if it fits into one and is the nearest piece to exactly one of the centers. It is
+    placed in the middle of the glyph.
 
-    A piece of ink is taken where it is nearest to exactly one centre and fits a glyph; it is put in the middle of it.
+    Args:
+        digits: of each strip, from left to right.
+        centres: where the middles of these digits are, in pixels from the left.
     """
     glyphs: list[np.ndarray] = []
     found: list[int] = []
@@ -109,7 +115,7 @@ def cut(
 def _owners(
     starts: Int[np.ndarray, " p"], ends: Int[np.ndarray, " p"], places: Integer[np.ndarray, " k"]
 ) -> Int[np.ndarray, " k"]:
-    """The piece that each digit is in."""
+    """The index of the piece that each digit is in."""
     if len(starts) == len(places):
         return np.arange(len(places))
     away = np.maximum(starts - places[:, None], places[:, None] - (ends - 1)).clip(min=0)

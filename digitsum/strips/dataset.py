@@ -1,4 +1,4 @@
-"""A part of the data as it lies on disk: strips with their sums, and apart from them what else is known."""
+"""A part of a data set and its files: strips with their sums, and apart from them the truth beyond the sum."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Positive = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True)
 class Strips:
-    """All that training may see."""
+    """Strips and their sums, which are all that training may see."""
 
     images: UInt8[np.ndarray, "n h w"]
     sums: Int64[np.ndarray, " n"]
@@ -35,7 +35,7 @@ class Strips:
 
     @classmethod
     def read(cls, folder: Path) -> "Strips":
-        """Memory-mapped.
+        """The strips in a folder, memory-mapped.
 
         Raises:
             InputError: if a file is missing, damaged or does not fit the other.
@@ -51,7 +51,10 @@ class Strips:
 
 @dataclass(frozen=True)
 class Truth:
-    """What composing knows beyond the sum, for diagnosis only: digits left to right, and their edges in pixels."""
+    """The truth beyond the sum, known for composed strips, for diagnosis only: digits from left to right, and edges.
+
+    `lefts` and `tops` are the left and upper edges of the glyphs, in pixels.
+    """
 
     digits: UInt8[np.ndarray, "n k"]
     lefts: Int16[np.ndarray, "n k"]
@@ -69,7 +72,7 @@ class Truth:
 
     @classmethod
     def read(cls, folder: Path) -> "Truth | None":
-        """None where the source knows nothing beyond the sum."""
+        """The truth in a folder; None if the source knows only the sums."""
         if not folder.exists():
             return None
         return cls(*(read_array(folder / f"{name}.npy") for name in ("digits", "lefts", "tops")))
@@ -101,7 +104,7 @@ class Description:
     def read(cls, path: Path) -> "Description":
         """
         Raises:
-            InputError: if the file is missing or another's.
+            InputError: if the file is missing or is not a description.
         """
         try:
             return cls(**read_json(path))

@@ -1,4 +1,4 @@
-"""What arrives: glyphs or whole strips, checked, and written down unchanged with where they came from."""
+"""The raw data: glyphs or whole strips as their source has them, and a manifest of their origin."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ GLYPH_FILES = ("images", "digits", "reserved")
 
 @dataclass(frozen=True)
 class Raw:
-    """Glyphs to compose strips of, or strips as they are; `origin` says where they came from, file by file."""
+    """Glyphs to compose strips of, or whole strips. `origin` names the package or the files that they came from."""
 
     source: str
     content: Glyphs | Strips
@@ -25,6 +25,7 @@ class Raw:
 
 
 def write(raw: Raw, folder: Path) -> None:
+    """Writes the arrays and `manifest.json` into a folder that exists."""
     if isinstance(raw.content, Strips):
         kind: Literal["glyphs", "strips"] = "strips"
         raw.content.write(folder)
@@ -36,7 +37,7 @@ def write(raw: Raw, folder: Path) -> None:
     manifest = {
         "source": raw.source,
         "kind": kind,
-        "count": counted(raw.content),
+        "count": len(raw.content),
         "origin": raw.origin,
         "sha256": checksums,
     }
@@ -44,9 +45,10 @@ def write(raw: Raw, folder: Path) -> None:
 
 
 def read(folder: Path) -> Raw:
-    """
+    """The raw data that `write` wrote, memory-mapped.
+
     Raises:
-        InputError: if a file is missing, or is not what the manifest says it is.
+        InputError: if a file is missing, or differs from its checksum in the manifest.
     """
     manifest = read_json(folder / "manifest.json")
     if not isinstance(manifest, dict) or not {"source", "kind", "origin", "sha256"} <= manifest.keys():
@@ -62,7 +64,3 @@ def read(folder: Path) -> Raw:
     else:
         content = Glyphs(*(read_array(folder / f"{name}.npy") for name in GLYPH_FILES))
     return Raw(manifest["source"], content, manifest["origin"])
-
-
-def counted(content: Glyphs | Strips) -> int:
-    return len(content.sums if isinstance(content, Strips) else content.digits)

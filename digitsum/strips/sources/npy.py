@@ -1,14 +1,11 @@
-"""Where data comes from.
+"""Strips in the form of the original data set: `data0.npy` with `lab0.npy`, `data1.npy` with `lab1.npy`, and so on.
 
-A new source is a function that reads it, its row in the table at the end, its name in IngestParams, and its test.
+The original data set's strips are made of MNIST glyphs. Which glyphs they are is unknown, so a model of MNIST glyphs
+may have seen them, and a model of these strips may have seen any MNIST glyph.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -18,43 +15,14 @@ from digitsum.files import sha256
 from digitsum.formats import read_array
 from digitsum.params.ingest import IngestParams
 from digitsum.params.strip import StripParams
-from digitsum.places import EXTERNAL, repository_root
-from digitsum.strips import glyphs
+from digitsum.places import EXTERNAL
 from digitsum.strips.dataset import Strips
 from digitsum.strips.raw import Raw
-
-
-class Script(NamedTuple):
-    """Height of the digits and width of their strokes in training, in pixels: medians over glyphs."""
-
-    height: int
-    stroke: float
-
-
-@dataclass(frozen=True)
-class Source:
-    read: Callable[[IngestParams, StripParams], Raw]
-    composed: bool  # of glyphs, by preprocess; otherwise strips arrive whole
-    own_test_part: bool  # which no split can bring into training
-    script: Script  # strokes as fitting.py measures them
-
-
-def from_digits() -> Raw:
-    return Raw("digits", glyphs.sklearn_digits(), {"package": f"scikit-learn {version('scikit-learn')}"})
-
-
-def from_mnist(root: Path) -> Raw:
-    """
-    Raises:
-        InputError: if the files are neither there nor to be had, or are damaged.
-    """
-    content = glyphs.mnist(root)
-    files = sorted((root / "MNIST" / "raw").glob("*-ubyte"))
-    return Raw("mnist", content, {"files": {file.name: sha256(file) for file in files}})
+from digitsum.strips.sources.source import MNIST_TEST, MNIST_TRAINING, Script, Source
 
 
 def from_npy(folder: Path, digits: int, height: int, width: int) -> Raw:
-    """The original data set's form: `data0.npy` with `lab0.npy` and so on, joined in the order of their numbers.
+    """All pairs of files in a folder, joined in the order of their numbers.
 
     Raises:
         InputError: if a file is missing, damaged, numbered in another way, or holds anything but uint8 images of that
@@ -116,7 +84,7 @@ def _checked_sums(path: Path, highest: int) -> Int64[np.ndarray, " n"]:
     wrong = np.flatnonzero((sums < 0) | (sums > highest))
     if len(wrong):
         raise InputError(
-            f"{path}: label {sums[wrong[0]]} at row {wrong[0]}, {len(wrong)} such; "
+            f"{path}: label {sums[wrong[0]]} at row {wrong[0]}, {len(wrong)} such labels in all; "
             f"{expected} (9 x strip.digits in params.yaml)"
         )
     return sums.astype(np.int64)
@@ -132,18 +100,16 @@ def _complaint(array: np.ndarray) -> str:
     return str(array.dtype)
 
 
-SOURCES: dict[str, Source] = {
-    "digits": Source(lambda _ingest, _strip: from_digits(), composed=True, own_test_part=False, script=Script(28, 6.8)),
-    "mnist": Source(
-        lambda ingest, _strip: from_mnist(repository_root() / ingest.mnist_root),
-        composed=True,
-        own_test_part=True,
-        script=Script(20, 2.9),
-    ),
-    "npy": Source(
-        lambda _ingest, strip: from_npy(EXTERNAL, strip.digits, strip.height, strip.width),
-        composed=False,
-        own_test_part=False,
-        script=Script(20, 2.9),  # its strips were made of MNIST's glyphs
-    ),
-}
+def read(_ingest: IngestParams, strip: StripParams) -> Raw:
+    return from_npy(EXTERNAL, strip.digits, strip.height, strip.width)
+
+
+COLLECTIONS = frozenset({MNIST_TRAINING, MNIST_TEST})
+SOURCE = Source(
+    "the original data set",
+    read,
+    composed=False,
+    script=Script(20, 2.9),
+    trains_on=COLLECTIONS,
+    tests_on=COLLECTIONS,
+)
