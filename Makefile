@@ -10,7 +10,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help run retrain test check format env env-dev lock deps docs ui demo clean
+.PHONY: help run retrain test check format env env-dev lock resolve audit release deps docs ui demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -21,9 +21,10 @@ run: .venv/ready ## reproduce the pipeline and print its result
 	@python -m digitsum summary
 	@python -m digitsum compare --if-champion || true
 
-# SET changes params, as in SET='train.epochs=4 train.seed=2'; LOCAL=1 uses no remote; FORCE=1 runs every stage
+# SET changes params, as in SET='train.epochs=4 train.seed=2'; LOCAL=1 uses no remote; READ_ONLY=1 pulls
+# and pushes nothing; FORCE=1 runs every stage
 retrain: .venv/ready-dev ## pull, run what changed, push, record, judge, promote on main, and write the comment
-	@python -m digitsum retrain --set "$$SET" $(if $(LOCAL),--local) $(if $(FORCE),--force)
+	@python -m digitsum retrain --set "$$SET" $(if $(LOCAL),--local) $(if $(READ_ONLY),--read-only) $(if $(FORCE),--force)
 
 test: .venv/ready-dev ## run all tests
 	@pytest
@@ -32,7 +33,7 @@ check: .venv/ready-dev ## check lint, types, workflows and the citation file
 	@ruff check
 	@ruff format --check
 	@mypy
-	@zizmor --offline --quiet --persona pedantic .github/workflows
+	@zizmor --offline --quiet --persona pedantic .github
 	@check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci docs/gitlab-ci.yml
 	@check-jsonschema --quiet --builtin-schema vendor.citation-file-format --force-filetype yaml CITATION.cff
@@ -82,6 +83,18 @@ SYNC := uv pip sync --python $(BIN)/python --require-hashes --build-constraints 
 lock: .venv/uv.lock ## resolve pyproject.toml and rewrite both lock files
 	@$(COMPILE) pyproject.toml -o requirements.lock
 	@$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+
+resolve: .venv/uv.lock ## check that the locks can be installed on Python 3.11 to 3.14, x86-64, ARM Linux and macOS
+	@.ci/resolve
+
+# CVE-2025-69872 (diskcache) has no fix: docs/security.md argues why it does not matter here
+audit: .venv/ready-dev ## look up known vulnerabilities of the locked packages
+	@pip-audit --disable-pip --require-hashes --ignore-vuln CVE-2025-69872 -r requirements.lock -r requirements-dev.lock
+
+release: .venv/ready-dev ## write the sources of HEAD and their bill of materials (CycloneDX) to release/
+	@mkdir -p release
+	@git archive --prefix=digitsum/ --output=release/digitsum.tar.gz HEAD
+	@cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o release/digitsum.cdx.json
 
 COMPILE = uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade)
 
