@@ -33,7 +33,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def comment(known: str, head: str, text: str = "comment.md") -> list[list[str]]:
+def comment(known: str, head: str, text: str = "comment.md", conclusion: str = "success") -> list[list[str]]:
     """What gh was asked to change."""
     call(
         "bash",
@@ -41,6 +41,8 @@ def comment(known: str, head: str, text: str = "comment.md") -> list[list[str]]:
         f'PATH="$PWD:$PATH" exec {ROOT / ".ci" / "comment"}',
         KNOWN=known,
         COMMENT=text,
+        CONCLUSION=conclusion,
+        RUN_URL="https://forge.example/runs/1",
         HEAD_BRANCH="mine",
         HEAD_REPOSITORY=head,
         GITHUB_REPOSITORY="us/digitsum",
@@ -79,13 +81,24 @@ def test_no_comment_and_a_link_to_something_else_are_not_posted() -> None:
     assert comment("", "them/digitsum", "link.md") == []
 
 
-PATHS = ["params.yaml", "stages", "digitsum", "dvc.yaml", "dvc.lock", "data", "requirements.lock"]
+@pytest.mark.usefixtures("ask")
+def test_failure_takes_the_place_of_the_comment_before_unless_there_is_a_newer_one() -> None:
+    (patch,) = comment("123", "them/digitsum", "nothing.md", "timed_out")
+    assert patch[3] == "repos/us/digitsum/issues/comments/123"
+    assert "### Not retrained: the workflow ended with `timed_out`" in patch[-1]
+    *_, patch = comment("123", "us/digitsum", conclusion="failure")
+    assert patch[-1] == TEXT, "it was retrained, and bringing the result back failed"
 
 
-def test_bring_back_knows_what_retrains() -> None:
+def test_bring_back_knows_what_a_result_depends_on() -> None:
+    """The deps of the stages, in git; and each of them starts a retraining."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
+    deps = {dep.split("/")[0] for stage in stages for dep in stage["deps"]} - {"models", "reports"}
+    script = (ROOT / ".ci" / "bring-back").read_text()
+    (names,) = re.findall(r"git diff --quiet HEAD\^ FETCH_HEAD -- (.+); then", script)
+    assert deps | {"params.yaml", "dvc.yaml", "dvc.lock"} == set(names.split())
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "retrain.yml").read_text())
-    assert [path.removesuffix("/**") for path in workflow[True]["push"]["paths"]] == PATHS
-    assert " ".join(PATHS) in (ROOT / ".ci" / "bring-back").read_text()
+    assert {*names.split()} <= {path.removesuffix("/**") for path in workflow[True]["push"]["paths"]}
 
 
 @pytest.fixture
@@ -165,21 +178,67 @@ def test_branch_that_refuses_is_an_error(retrained: Path, moved: bool) -> None:
     assert lock == "before\n"
 
 
-def test_workflows_are_the_thin_shell_that_they_should_be() -> None:
+@pytest.mark.parametrize("gone", ["v1.0.0", "merged"])
+def test_name_that_is_no_branch_of_the_origin_becomes_none(retrained: Path, gone: str) -> None:
+    """Neither a tag's nor that of a branch that was merged and deleted meanwhile."""
+    call("git", "tag", "v1.0.0")
+    call("git", "push", "-q", "origin", "v1.0.0")
+    for manner in ("commit", "branch"):
+        said = call(str(retrained / ".ci" / "bring-back"), code=1, BRANCH=gone, BRING_BACK=manner)
+        assert said == f"error: BRANCH: the origin has no branch {gone}; name the one to bring dvc.lock back to\n"
+    assert call("git", "ls-remote", "--heads", "origin").split()[1::2] == ["refs/heads/main"]
+
+
+@pytest.mark.parametrize(
+    ("config", "variables", "asked"),
+    [
+        ("[core]\n    remote = shared\n", {}, "LOCAL= "),
+        ("[core]\n    remote = shared\n", {"LOCAL": "1"}, "LOCAL=1 "),
+        ("[core]\n    analytics = false\n['remote \"other\"']\n    url = /mnt\n", {"READ_ONLY": "1"}, "LOCAL=1 "),
+        ("", {}, None),
+    ],
+)
+def test_retraining_without_a_remote(tmp_path: Path, config: str, variables: dict[str, str], asked: str | None) -> None:
+    for folder in (".ci", ".dvc"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(ROOT / ".ci" / "retrain", tmp_path / ".ci")
+    (tmp_path / ".dvc" / "config").write_text(config)
+    (tmp_path / "Makefile").write_text(
+        "retrain:\n\t@mkdir .digitsum; echo LOCAL=$$LOCAL . | tee .digitsum/comment.md\n"
+    )
+    output, summary = tmp_path / "output", tmp_path / "summary"
+    said = call(
+        str(tmp_path / ".ci" / "retrain"), GITHUB_OUTPUT=str(output), GITHUB_STEP_SUMMARY=str(summary), **variables
+    )
+    if asked is None:
+        assert said.startswith("::notice title=not retrained::.dvc/config: no default remote")
+        assert not output.exists()
+    else:
+        assert summary.read_text() == said == f"{asked}.\n"
+        assert output.read_text() == "artifact=retrained-1\n"
+
+
+WORKFLOWS = [*(ROOT / ".github" / "workflows").glob("*.yml")]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_are_the_thin_shell_that_they_should_be(path: Path) -> None:
     """What the linters of make check do not ask: who may do what, and that no text of others gets into a shell."""
-    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
-        workflow = yaml.safe_load(path.read_text())
-        triggers = workflow[True]  # YAML 1.1 reads `on` so
-        assert "pull_request_target" not in triggers
-        assert "concurrency" in workflow
-        for name, job in workflow["jobs"].items():
-            assert "timeout-minutes" in job, name
-            rights = job.get("permissions", workflow["permissions"])
-            runs_project = any(re.match(r"make |\.ci/run", step.get("run", "")) for step in job["steps"])
-            if runs_project:
-                assert set(rights.values()) <= {"read"}, f"{path.name}: {name} runs what a pull request brings"
-            for step in job["steps"]:
-                assert "${{" not in step.get("run", "")
-                assert "cache" not in [*step.get("with", {}), *re.split("[/@]", step.get("uses", ""))]
-                if step.get("uses", "").startswith("actions/checkout"):
-                    assert step["with"]["persist-credentials"] is False
+    workflow = yaml.safe_load(path.read_text())
+    triggers = workflow[True]  # YAML 1.1 reads `on` so
+    assert "pull_request_target" not in triggers
+    assert "concurrency" in workflow
+    for name, job in workflow["jobs"].items():
+        assert "timeout-minutes" in job, name
+        rights = job.get("permissions", workflow["permissions"])
+        runs_project = any(re.match(r"\s*(make |\.ci/(run|retrain))", step.get("run", "")) for step in job["steps"])
+        if runs_project:
+            assert set(rights.values()) <= {"read"}, f"{path.name}: {name} runs what a pull request brings"
+        if "secrets." in str(job):
+            assert "environment" in job, f"{path.name}: {name} has keys, so an environment decides who gets them"
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", "")
+            if step.get("uses", "").startswith("actions/checkout"):
+                assert step["with"]["persist-credentials"] is False
+            if path.stem == "release" and step.get("uses", "").endswith("environment"):
+                assert step["with"]["cache"] == "false"

@@ -10,12 +10,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--set", dest="changes", metavar="CHANGES", default="", help="change params, as in 'train.epochs=4'"
     )
     parser.add_argument("--force", action="store_true", help="run every stage, changed or not")
+    parser.add_argument("--read-only", action="store_true", help="push nothing to the DVC remote, and promote nothing")
     parser.add_argument("--local", action="store_true", help="use no DVC remote, and promote nothing")
 
 
-def run(changes: str, force: bool, local: bool) -> None:
+def run(changes: str, force: bool, read_only: bool, local: bool) -> None:
     from digitsum.commands._models import model_form
     from digitsum.retraining.retrain import COMMENT, Options, retrain
 
-    print(retrain(model_form(), Options(changes, force, local)))
+    print(retrain(model_form(), Options(changes, force, read_only, local)))
     print(f"comment   {COMMENT}")

@@ -47,6 +47,7 @@ TRAIN = PROCESSED / "train"
 class Options:
     changes: str = ""  # of params: section.key=value, with spaces between
     force: bool = False  # runs every stage
+    read_only: bool = False  # pulls from the remote, but pushes nothing to it, and promotes nothing
     local: bool = False  # uses no remote, and promotes nothing
 
 
@@ -79,14 +80,15 @@ def retrain(form: ModelForm, options: Options) -> str:
     after = in_workspace()
     if after is None:
         raise InputError("dvc.lock: holds no whole result after dvc repro; a stage of dvc.yaml must have been left out")
-    if not options.local:
+    if not (options.local or options.read_only):
         print("retrain: pushing to the DVC remote", flush=True)
         pipeline.push()
     row = tracking.sync(form).row
     if row is None:
         raise InputError("MLflow: somebody deleted the row of this result; restore it there, and retrain once more")
+    hindrance = may_promote(nothing_pushed=options.local or options.read_only)
     with opened() as store:
-        verdict, ending = judged(store, row.id, params, may_promote(options.local))
+        verdict, ending = judged(store, row.id, params, hindrance)
         link = link_of_row(store, row.id)
     model = model_sentence(known, after, stages)
     text = render(story(before, after, stages, verdict, ending, seen, model, link, options))
@@ -107,10 +109,10 @@ def judged(store: Store, run: str, params: Params, hindrance: str | None) -> tup
     return decision.text, "promoted" if decision.promoted else "refused"
 
 
-def may_promote(local: bool) -> str | None:
+def may_promote(nothing_pushed: bool) -> str | None:
     """Why nothing may be promoted here; None if it may."""
-    if local:
-        return "no remote was used"
+    if nothing_pushed:
+        return "nothing was pushed to a DVC remote"
     if base.branch() != base.MAIN:
         return f"only the branch {base.MAIN} promotes"
     if os.environ.get("CI") and embedded_store(tracking_uri()):
