@@ -40,9 +40,9 @@ def test_file_round_trip(
     back = read_model(tmp_path / "model.safetensors")
     assert back.data == description
     assert back.trained_on == {"source": "a test"}
-    said, again = predict(model, strips), predict(back, strips)
-    assert np.array_equal(said.log_probability, again.log_probability)
-    assert (said.digits is None) == (head == "direct")
+    predicted, again = predict(model, strips), predict(back, strips)
+    assert np.array_equal(predicted.log_probability, again.log_probability)
+    assert (predicted.digits is None) == (head == "direct")
 
 
 def test_temperature_goes_with_the_model_and_moves_no_prediction(

@@ -91,7 +91,7 @@ def torchvision_resnet(name: str, params: ModelParams) -> Backbone:
     convolution is folded to gray: it does what the original does to an image whose three channels are the strip.
 
     Raises:
-        InputError: if pretrained weights are asked for and not to be had.
+        InputError: if the params ask for pretrained weights and they cannot be read or downloaded.
     """
     from torchvision import models
 
