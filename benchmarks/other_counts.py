@@ -1,10 +1,10 @@
-"""A model trained on one number of digits, asked for others.
+"""How well a model that was trained on one number of digits reads others.
 
     PYTHONPATH=. python benchmarks/other_counts.py [MODEL_FILE]
 
 Composes wider strips of the test glyphs of the data set in data/raw, which must be the one that the model was trained
-on, and prints a table in Markdown: sums right with the count given, counts right, and sums right with the count left to
-the model. Without a file, the model is that of the last run.
+on, and prints a table in Markdown: sums right with the number of digits known, numbers right, and sums right with the
+number left to the model. Without a file, the model is the one of the last pipeline run.
 """
 
 import sys
@@ -35,7 +35,7 @@ def main(path: Path) -> None:
     fractions = preprocess.val_fraction, preprocess.test_fraction
     trained, arrived = Layout.of(params[StripParams], preprocess), raw.read(RAW)
     if not isinstance(arrived.content, Glyphs):
-        sys.exit(f"error: {RAW}: strips are composed already; ingest glyphs, as of digits or mnist")
+        sys.exit(f"error: {RAW}: holds strips; set ingest.source to digits or mnist, and run dvc repro ingest")
     models = {digits: model.for_strips(digits, width_of(trained, digits)) for digits in COUNTS}
     print(
         "| digits | sums right, count given | counts right | sums right, count left to the model |\n|---|---|---|---|"
@@ -43,7 +43,7 @@ def main(path: Path) -> None:
     for digits, same in models.items():
         layout = replace(trained, digits=digits, width=same.data.width)
         wanted: dict[Part, int] = {"train": 1, "val": 1, "test": STRIPS}
-        # the seed of the data set, so that test glyphs are those that it keeps for the test
+        # with the seed of the data set, so that these test glyphs are its test glyphs
         parts, _ = compose_parts(arrived.content, layout, wanted, fractions, preprocess.seed)
         test = parts["test"]
         counts = predict_counts(same, test.images, 2 * max(COUNTS)).argmax(axis=1)

@@ -1,10 +1,10 @@
-"""How fast images are answered: PYTHONPATH=. python benchmarks/predict_speed.py [--threads 2]
+"""How fast images are read: PYTHONPATH=. python benchmarks/predict_speed.py [--threads 2]
 
-With the model of the pipeline's last run and its test strips, in turns, since clocks drift:
+With the model of the last pipeline run and its test strips, measured in turns, since clock rates drift:
 - images/s of `python -m digitsum predict` once its model is loaded, from a .npy file and from PNG files, as a share
-  of those of the bare network, which is given batches of the same size in memory;
+  of those of the bare network, on batches of the same size in memory;
 - milliseconds for a single image once the model is loaded, from its bytes to its answer: a strip, and a drawing of
-  840 x 200 pixels that has to be brought to a strip.
+  840 x 200 pixels that must be made a strip first.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from digitsum.model import BATCH_SIZE
 from digitsum.model.devices import describe, prepare
 from digitsum.model.model_file import read_model
 from digitsum.model.prediction import predict_batch
@@ -35,15 +36,15 @@ ROUNDS, SINGLES = 5, 200
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch-size", type=int, default=250)
+    parser.add_argument("--batch-size", type=int, default=BATCH_SIZE)
     parser.add_argument("--images", type=int, default=1000)
-    words = parser.parse_args()
-    device = prepare("auto", words.threads, "--device")
+    arguments = parser.parse_args()
+    device = prepare("auto", arguments.threads, "--device")
     print(", ".join(f"{name} {value}" for name, value in describe(device).items()))
     model = read_model(MODEL).to(device).eval()
     reader = Reader(model)
-    strips = np.array(np.load(TEST[0])[: words.images])
-    batches = torch.from_numpy(strips).to(device).split(words.batch_size)
+    strips = np.array(np.load(TEST[0])[: arguments.images])
+    batches = torch.from_numpy(strips).to(device).split(arguments.batch_size)
 
     def bare() -> None:
         with torch.inference_mode():
@@ -60,7 +61,7 @@ def main() -> None:
 
             def whole(given: list[str] = given) -> None:
                 with redirect_stdout(io.StringIO()):
-                    answer_all(given, reader, words.batch_size)
+                    answer_all(given, reader, arguments.batch_size)
 
             whole()
             bare()
@@ -68,8 +69,8 @@ def main() -> None:
             share = statistics.median(alone / together for alone, together in rounds)
             alone, together = (len(strips) / min(times) for times in zip(*rounds, strict=True))
             print(
-                f"{what}: {together:,.0f} images/s, the bare network {alone:,.0f} at batches of {words.batch_size}: "
-                f"{share:.0%} (median of {ROUNDS} pairs)"
+                f"{what}: {together:,.0f} images/s, the bare network {alone:,.0f} at batches of "
+                f"{arguments.batch_size}: {share:.0%} (median of {ROUNDS} pairs)"
             )
 
     drawing = np.asarray(Image.fromarray(255 - strips[0]).resize((840, 200), Image.Resampling.BICUBIC))

@@ -69,9 +69,9 @@ def test_description_with_more_than_is_known_here_is_refused(description: Descri
 def test_columns_read_strips_of_other_counts_and_widths(model: SumModel, strips: np.ndarray) -> None:
     wide = np.concatenate([strips, strips], axis=2)
     other = model.for_strips(8, 336)
-    said = predict(other, wide)
-    assert said.log_probability.shape == (7, 73)
-    assert said.digits.shape == said.centres.shape == (7, 8)
+    predicted = predict(other, wide)
+    assert predicted.log_probability.shape == (7, 73)
+    assert predicted.digits.shape == predicted.centres.shape == (7, 8)
     counts = predict_counts(other, wide, 42)
     np.testing.assert_allclose(np.exp(counts).sum(axis=1), 1, rtol=1e-4)
     for count in (3, 8):  # the probability of a count is what is left of the sums

@@ -40,9 +40,9 @@ def test_file_round_trip(
     back = read_model(tmp_path / "model.safetensors")
     assert back.data == description
     assert back.trained_on == {"source": "a test"}
-    said, again = predict(model, strips), predict(back, strips)
-    assert np.array_equal(said.log_probability, again.log_probability)
-    assert (said.digits is None) == (head == "direct")
+    predicted, again = predict(model, strips), predict(back, strips)
+    assert np.array_equal(predicted.log_probability, again.log_probability)
+    assert (predicted.digits is None) == (head == "direct")
 
 
 def test_temperature_goes_with_the_model_and_moves_no_prediction(
@@ -94,7 +94,7 @@ def test_model_of_impossible_strips_is_refused(tmp_path: Path, model: SumModel, 
         read_model(tmp_path / "model.safetensors")
 
 
-def test_full_disk_is_said_in_a_line(tmp_path: Path, model: SumModel) -> None:
+def test_full_disk_is_reported_in_one_line(tmp_path: Path, model: SumModel) -> None:
     file = tmp_path / "model.safetensors"
     with (
         files_no_larger_than(1000),
@@ -104,7 +104,7 @@ def test_full_disk_is_said_in_a_line(tmp_path: Path, model: SumModel) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_file_says_nothing_of_where_a_backbone_starts(tmp_path: Path, model: SumModel) -> None:
+def test_file_does_not_name_the_model_that_its_backbone_started_from(tmp_path: Path, model: SumModel) -> None:
     file = tmp_path / "model.safetensors"
     model.params = model.params.model_copy(update={"init_from": "of-the-sender.safetensors"})
     write_model(model, file)

@@ -1,4 +1,4 @@
-"""Two processes that share every batch learn as one does."""
+"""Two processes that divide every batch among them learn as one process does."""
 
 import json
 import os
@@ -49,12 +49,12 @@ def test_two_processes_give_the_loss_curve_of_one(tmp_path: Path) -> None:
 
 def test_stages_run_in_as_many_processes_as_params_say(project: Path) -> None:
     change(project, "train", processes=2, epochs=1)
-    said = [call(sys.executable, "-m", f"stages.{name}") for name in ("ingest", "preprocess", "train")][-1]
-    assert said.count("on 2 x cpu") == 1
+    output = [call(sys.executable, "-m", f"stages.{name}") for name in ("ingest", "preprocess", "train")][-1]
+    assert output.count("on 2 x cpu") == 1
     assert Path("models/model.safetensors").exists()
     assert not list(Path(".digitsum/checkpoints").iterdir())
 
     change(project, "train", batch_size=97)
-    said = call(sys.executable, "-m", "stages.train", code=1)
-    assert said.count("error: params.yaml: `train.batch_size` is 97") == 1
-    assert "Traceback" not in said
+    output = call(sys.executable, "-m", "stages.train", code=1)
+    assert output.count("error: params.yaml: `train.batch_size` is 97") == 1
+    assert "Traceback" not in output

@@ -30,27 +30,27 @@ def test_prediction_does_not_depend_on_the_batch(model: SumModel, strips: np.nda
 
 
 def test_no_strips_have_no_predictions(model: SumModel, strips: np.ndarray) -> None:
-    said = predict(model, strips[:0])
-    assert said.log_probability.shape == (0, 37)
-    assert said.digits is not None
-    assert said.digits.shape == (0, 4)
+    predicted = predict(model, strips[:0])
+    assert predicted.log_probability.shape == (0, 37)
+    assert predicted.digits is not None
+    assert predicted.digits.shape == (0, 4)
 
 
 def test_reading_of_known_sums_adds_up_to_them(model: SumModel, strips: np.ndarray) -> None:
     free, sums = predict(model, strips), np.array([0, 5, 9, 18, 27, 35, 36])
-    said = predict(model, strips, batch_size=2, sums=sums)
-    assert said.digits.sum(axis=1).tolist() == sums.tolist()
-    assert (np.diff(said.centres, axis=1) >= model.backbone.stride).all()
-    np.testing.assert_allclose(said.log_probability, free.log_probability, rtol=1e-4, atol=1e-5)
-    predicted = free.log_probability.argmax(axis=1)
-    wrong = free.digits.sum(axis=1) != predicted
-    again = predict(model, strips, sums=predicted)
+    predicted = predict(model, strips, batch_size=2, sums=sums)
+    assert predicted.digits.sum(axis=1).tolist() == sums.tolist()
+    assert (np.diff(predicted.centres, axis=1) >= model.backbone.stride).all()
+    np.testing.assert_allclose(predicted.log_probability, free.log_probability, rtol=1e-4, atol=1e-5)
+    likeliest = free.log_probability.argmax(axis=1)
+    wrong = free.digits.sum(axis=1) != likeliest
+    again = predict(model, strips, sums=likeliest)
     assert np.array_equal(again.digits[~wrong], free.digits[~wrong])
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
 def test_best_temperature_undoes_what_was_done(rng: np.random.Generator, true_temperature: float) -> None:
-    """Of sums drawn from known distributions, which are then stated at another temperature."""
+    """Sums are drawn from known distributions, whose temperature is then changed."""
     honest = temper(2 * rng.standard_normal((4000, 37)), 1.0)
     sums = np.array([rng.choice(37, p=np.exp(row)) for row in honest])
     found = best_temperature(temper(honest, 1 / true_temperature), sums)
@@ -73,9 +73,9 @@ def test_probabilities_are_means_over_shifts(model: SumModel, strips: np.ndarray
         canvas[:, :, target] = strips[:, :, source]
         return np.exp(predict(model, canvas, shifts=(0,)).log_probability)
 
-    said = predict(model, strips, shifts=shifts)
+    predicted = predict(model, strips, shifts=shifts)
     np.testing.assert_allclose(
-        np.exp(said.log_probability), np.mean([moved(shift) for shift in shifts], axis=0), rtol=1e-4, atol=1e-6
+        np.exp(predicted.log_probability), np.mean([moved(shift) for shift in shifts], axis=0), rtol=1e-4, atol=1e-6
     )
 
 

@@ -67,14 +67,14 @@ def test_glyphs_are_cut_at_their_step(start: Callable[[], Training], strips: Str
 
 def test_last_step_of_an_epoch_is_of_that_epoch(start: Callable[[], Training], strips: Strips) -> None:
     training = start()
-    said = [training.summary().split()[1]]
+    epochs = [training.summary().split()[1]]
     for step in range(1, 6):
         while training.step < step:
             training.train_step()
-        said.append(training.summary().split()[1])
+        epochs.append(training.summary().split()[1])
         if training.at_epoch_end:
             training.end_epoch(strips)
-    assert said == ["1", "1", "1", "1", "1", "2"]
+    assert epochs == ["1", "1", "1", "1", "1", "2"]
 
 
 @pytest.mark.parametrize("killed_after", [1, 3, 4, 6, 11, 12])

@@ -26,7 +26,7 @@ def model(tiny_model_params: ModelParams, description: Description) -> SumModel:
     return SumModel(tiny_model_params, description)
 
 
-def test_pretrained_weights_come_from_a_file_and_are_folded_to_grey(
+def test_pretrained_weights_come_from_a_file_and_are_folded_to_gray(
     tmp_path: Path, tiny_model_params: ModelParams, description: Description
 ) -> None:
     from torchvision.models import resnet18
@@ -78,5 +78,5 @@ def test_backbone_starts_from_another_models(
             tiny_model_params.model_copy(update={"init_from": str(file), "backbone": "resnet18"}), description
         )
     write_model(initial_model(tiny_model_params.model_copy(update={"backbone": "resnet18"}), description), file)
-    again = {"init_from": str(file), "backbone": "resnet18", "small_channels": 6}  # of which a resnet has none
+    again = {"init_from": str(file), "backbone": "resnet18", "small_channels": 6}  # which a ResNet ignores
     initial_model(tiny_model_params.model_copy(update=again), description)

@@ -1,7 +1,6 @@
-"""Run by torchrun in test_parallel.py: trains 20 steps and keeps the loss of each, and a digest of the weights,
-in the folder that it is named.
+"""Run by torchrun in test_parallel.py: train 20 steps and write their losses and a digest of the weights to a folder.
 
-Several processes start anew after 11 of them, in the middle of an epoch, from a state that the first alone has.
+Several processes restart after 11 steps, in the middle of an epoch, from a state that only the main process has.
 """
 
 import hashlib

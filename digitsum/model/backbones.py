@@ -1,6 +1,6 @@
-"""Backbones: grey strips to feature maps. Column t of a map is centred on pixel `stride * t` of the width.
+"""Backbones: gray strips to feature maps. Column t of a map is centered on pixel `stride * t` of the width.
 
-To add one: a function here that takes ModelParams, its name in BACKBONES and in ModelParams.
+To add a backbone: a function here that takes ModelParams, its name in BACKBONES and in ModelParams.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from digitsum.errors import InputError
+from digitsum.errors import InputError, one_line
 from digitsum.params.model import ModelParams
 
 
 class Backbone(nn.Sequential):
-    """Layers in a row, with the channels they end in and the pixels of width to a column."""
+    """Layers in a row, with the number of channels of the last and the pixels of width for each column."""
 
     def __init__(self, *layers: nn.Module, channels: int, stride: int):
         super().__init__(*layers)
@@ -56,20 +56,20 @@ def small(params: ModelParams) -> Backbone:
 
 
 def medium(params: ModelParams) -> Backbone:
-    """`small` with twice the channels in its first layer and a block behind it, where strokes are still apart."""
+    """`small` with twice the channels in its first layer and a block after it, where strokes are still apart."""
     width = params.small_channels
     return _from_half(width, conv_norm(1, 2 * width, 5, 2), nn.ReLU(inplace=True))
 
 
 def large(params: ModelParams) -> Backbone:
-    """`medium` with a layer at full size before it, where the top of a four is still open."""
+    """`medium` with a layer at full size before it, at which the top of a four is still open."""
     width = params.small_channels
     full = conv_norm(1, width, 3), nn.ReLU(inplace=True)
     return _from_half(width, *full, conv_norm(width, 2 * width, 3, 2), nn.ReLU(inplace=True))
 
 
 def _from_half(width: int, *stem: nn.Module) -> Backbone:
-    """What follows a stem that ends at half size, with twice `width` channels."""
+    """A stem that ends at half size with twice `width` channels, and the layers after it."""
     return Backbone(
         *stem,
         Block(2 * width),
@@ -85,22 +85,22 @@ def _halved(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
 
 
 def torchvision_resnet(name: str, params: ModelParams) -> Backbone:
-    """One of torchvision's, for grey strips: 40 x 168 becomes 2 x 21.
+    """A ResNet of torchvision for gray strips: 40 x 168 becomes 2 x 21.
 
     The last two stages keep the width, which would otherwise shrink to 6 columns, fewer than glyphs may need. The first
-    convolution is folded to grey: what it does to an image whose three channels are the strip.
+    convolution is folded to gray: it does what the original does to an image whose three channels are the strip.
 
     Raises:
-        InputError: if pretrained weights are asked for and not to be had.
+        InputError: if the params ask for pretrained weights and they cannot be read or downloaded.
     """
     from torchvision import models
 
     net = getattr(models, name)()
     if params.pretrained:
         net.load_state_dict(_imagenet_weights(name, params.weights_file))
-    colour = net.conv1
-    net.conv1 = nn.Conv2d(1, colour.out_channels, colour.kernel_size, colour.stride, colour.padding, bias=False)
-    net.conv1.weight = nn.Parameter(colour.weight.detach().sum(1, keepdim=True))
+    color = net.conv1
+    net.conv1 = nn.Conv2d(1, color.out_channels, color.kernel_size, color.stride, color.padding, bias=False)
+    net.conv1.weight = nn.Parameter(color.weight.detach().sum(1, keepdim=True))
     for stage in (net.layer3, net.layer4):
         for layer in stage[0].modules():
             if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):
@@ -127,9 +127,7 @@ def _imagenet_weights(name: str, file: str | None) -> dict[str, Tensor]:
             "set model.weights_file to the file, or set model.pretrained: false"
         ) from error
     except Exception as error:  # on other bytes than it expects, torch.load raises nearly anything
-        raise InputError(
-            f"{file or name}: not a file of torchvision's weights ({' '.join(str(error).split())[:120]})"
-        ) from error
+        raise InputError(f"{file or name}: not a file of torchvision's weights ({one_line(error, 120)})") from error
     expected = getattr(models, name)().state_dict()
     if not isinstance(weights, dict) or {key: getattr(value, "shape", None) for key, value in weights.items()} != {
         key: value.shape for key, value in expected.items()

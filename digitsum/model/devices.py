@@ -1,4 +1,4 @@
-"""Where tensors live and at which precision convolutions run."""
+"""The device that tensors are on, and the precision of its convolutions."""
 
 import os
 from functools import cache
@@ -10,20 +10,21 @@ from digitsum.errors import InputError
 
 
 def prepare(name: Literal["auto", "cpu", "cuda", "mps"], threads: int, key: str) -> torch.device:
-    """Picks the device and makes what runs on it repeatable, bit by bit, for the same machine and number of threads.
+    """Pick the device, and make its results the same bits every time on one machine with one number of threads.
 
-    `key` is the param that `name` comes from.
+    Args:
+        key: the param or option that `name` comes from.
 
     Raises:
-        InputError: if the device is asked for and not there, or there are fewer of them than processes on this machine.
+        InputError: if this machine has no such device, or fewer than it has processes.
     """
     os.environ.setdefault(
         "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-    )  # read when CUDA starts; without it cuBLAS is not repeatable
+    )  # read when CUDA starts; without it cuBLAS is not deterministic
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs a twentieth of the time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it costs 5% of the time
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False  # it rounds to ten bits what heads compute in float32
+    torch.backends.cudnn.allow_tf32 = False  # it would round what heads compute in float32 to ten bits
     torch.set_num_threads(threads)
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
@@ -44,7 +45,7 @@ def prepare(name: Literal["auto", "cpu", "cuda", "mps"], threads: int, key: str)
 
 @cache
 def has_fast_bfloat16(device: str) -> bool:
-    """Whether the hardware multiplies bfloat16 matrices itself; emulation is slower than float32."""
+    """Whether the hardware multiplies matrices in bfloat16; emulating that is slower than float32."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device == "cpu":
@@ -54,7 +55,7 @@ def has_fast_bfloat16(device: str) -> bool:
 
 
 def describe(device: torch.device) -> dict[str, str]:
-    """What the bits of a result depend on besides code, data and params."""
+    """What the bits of a result depend on, besides code, data and params."""
     hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     return {
         "torch": torch.__version__,

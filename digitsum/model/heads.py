@@ -127,7 +127,7 @@ class Columns(Head):
         bias = cast(Tensor, self.beliefs.bias)
         nn.init.normal_(self.beliefs.weight, std=INITIAL_STD)
         nn.init.zeros_(bias)
-        with torch.no_grad():  # so that an untrained head expects k digits, where there are more columns than that
+        with torch.no_grad():  # an untrained head expects k digits, if there are more columns than that
             bias[10] = math.log(10 * max(columns - digits, 0.5) / digits)
 
     def log_beliefs(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n w 11"]:

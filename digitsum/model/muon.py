@@ -1,4 +1,7 @@
-"""Muon for convolutions. torch.optim.Muon takes only matrices, and computes in bfloat16, which few CPUs have."""
+"""Muon for convolutions: Jordan et al., Muon (2024).
+
+torch.optim.Muon takes only matrices, and computes in bfloat16, which few CPUs have.
+"""
 
 from collections.abc import Iterable
 
@@ -6,15 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-# of a quintic that sends singular values in 0..1 to about 1: Jordan et al., Muon (2024)
-QUINTIC = (3.4445, -4.7750, 2.0315)
+QUINTIC = (3.4445, -4.7750, 2.0315)  # coefficients of a polynomial that maps singular values in 0..1 to about 1
+TINY = 1e-7  # keeps a zero matrix from division by zero
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum whose every step is made orthogonal, so that all directions of a filter bank learn alike.
+    """Nesterov momentum whose steps are made orthogonal, so that all directions of a filter bank learn at one rate.
 
-    Each weight is taken as a matrix of outputs by all else. Weight decay is decoupled, as in AdamW. The rate is a
-    tensor, so that steps that are recorded as a CUDA graph read what it is at the time.
+    A weight of any shape counts as a matrix with a row for each output. Weight decay is decoupled, as in AdamW. The
+    learning rate is a tensor, so that a CUDA graph reads its current value at every step.
     """
 
     def __init__(self, weights: Iterable[nn.Parameter], lr: Tensor, momentum: float = 0.9, weight_decay: float = 0.0):
@@ -39,11 +42,11 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrix: Float[Tensor, "m n"], rounds: int = 4) -> Float[Tensor, "m n"]:
     """About U V^T of the singular value decomposition U S V^T, by Newton-Schulz iteration in float32.
 
-    Singular values come out near one, not at it; four rounds bring those above a hundredth of the largest there.
+    Singular values come out near 1; four rounds bring all there that are above a hundredth of the largest.
     """
     a, b, c = QUINTIC
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    wide = wide / (wide.norm() + 1e-7)
+    wide = wide / (wide.norm() + TINY)
     # every round multiplies by a polynomial of X X^T, so the rounds run on that small square matrix alone
     gram = wide @ wide.T
     product = one = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)

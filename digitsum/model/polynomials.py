@@ -1,6 +1,6 @@
-"""Distributions of sums as generating functions: the power of y is the sum, the power of x the count of digits.
+"""Distributions of sums as generating functions: the power of y is the sum, the power of x the number of digits.
 
-Products of polynomials in y are taken point by point in the Fourier domain, which needs float32 or better.
+Polynomials in y are multiplied point by point in the Fourier domain, which needs float32 or better.
 """
 
 import math
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
-FLOOR = 1e-8  # rounding of the transform in float32; a probability below it is noise
+FLOOR = 1e-8  # the rounding error of the transform in float32; a smaller probability is noise
 
 
 def log_sum_of_columns(
@@ -20,7 +20,7 @@ def log_sum_of_columns(
     """log P(sum = s and exactly k digits), s in 0..9k, when each column holds one digit or none, independently.
 
     That is the coefficient of x^k in the product over columns t of (b_t + x sum_d p_t(d) y^d). The result sums to
-    P(count = k), not to one: a model that may believe in another count pays for it in training.
+    P(count = k), not to one, so that the likelihood falls with the probability of every other count.
     """
     length = _transform_length(9 * digits)
     fires = torch.fft.rfft(log_digits.exp(), n=length)
@@ -55,7 +55,7 @@ def log_sum_of_set(
 ) -> Float[Tensor, "n s"]:
     """log P(sum = s), s in 0..highest, of a set of different digits: the product over d of (1 - q_d + q_d y^d).
 
-    Multiplied out in y itself, nine sparse factors being few. What is beyond `highest` is lost.
+    Multiplied out in y itself, since there are only nine sparse factors. Sums beyond `highest` are dropped.
     """
     present, absent = log_present.exp(), log_absent.exp()
     probability = nn.functional.one_hot(torch.zeros_like(present[:, 0], dtype=torch.long), highest + 1).to(
@@ -68,7 +68,7 @@ def log_sum_of_set(
 
 
 def _transform_length(highest: int) -> int:
-    """Holds sums up to `highest` without wrapping around; multiples of eight are quick to transform."""
+    """Long enough that sums up to `highest` do not wrap around; multiples of eight are fast to transform."""
     return 8 * math.ceil((highest + 1) / 8)
 
 
@@ -76,7 +76,7 @@ class _CoefficientOfProduct(torch.autograd.Function):
     """The coefficient of x^k in the product over t of (rest_t + x fire_t), at each frequency of y.
 
     Forward-backward, as in CTC (Graves et al., 2006): the forward pass keeps the product of the columns so far, the
-    backward pass the derivative by it. Written out because autograd took five times as long over the same few numbers.
+    backward pass the derivative by it. Written by hand because autograd took five times as long.
     """
 
     @staticmethod
@@ -86,7 +86,7 @@ class _CoefficientOfProduct(torch.autograd.Function):
         count, columns, frequencies = fires.shape
         rest = rests.t()[..., None, None].to(fires.dtype)
         fire = fires.transpose(0, 1).unsqueeze(2).contiguous()
-        kept = columns + 1 if any(ctx.needs_input_grad) else 2  # the backward pass wants them all
+        kept = columns + 1 if any(ctx.needs_input_grad) else 2  # the backward pass needs all of them
         products = fires.new_zeros(kept, count, power + 1, frequencies)
         products[0, :, 0] = 1
         for t in range(columns):

@@ -1,4 +1,4 @@
-"""Self-training: glyphs that the model reads well are cut out of training strips and recomposed to new ones.
+"""Self-training: glyphs that the model reads well are cut out of training strips and recomposed to strips.
 
 No label but the sum is used. A recomposed strip may hold more digits than others: of two strips of the same size, the
 one with more digits teaches more.
@@ -87,7 +87,7 @@ def mixed_batch(
     recompose: RecomposeParams,
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "b h w"], Int64[Tensor, " b"], int]:
-    """Strips under random warps, of which the first are replaced by recomposed ones.
+    """Strips under random warps; recomposed strips replace the first of them.
 
     Args:
         cuttings: the glyphs to recompose; None to replace no strip.

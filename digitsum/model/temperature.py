@@ -1,4 +1,4 @@
-"""One number that makes stated probabilities true: Guo et al., On Calibration of Modern Neural Networks, ICML 2017."""
+"""Temperature scaling: Guo et al., On Calibration of Modern Neural Networks, ICML 2017."""
 
 import math
 
@@ -11,13 +11,13 @@ HOTTEST = 20.0
 
 
 def temper(log_probability: Float[np.ndarray, "n s"], temperature: float) -> Float[np.ndarray, "n s"]:
-    """The distributions at a temperature; the inverse temperature gives back what there was."""
+    """The distributions at a temperature, softmax(log P / temperature); the inverse temperature undoes it."""
     tempered: Float[np.ndarray, "n s"] = log_softmax(log_probability.astype(np.float64) / temperature, axis=1)
     return tempered
 
 
 def best_temperature(log_probability: Float[np.ndarray, "n s"], sums: Integer[np.ndarray, " n"]) -> float:
-    """Under which the negative log-likelihood of the sums is least, between 1 / HOTTEST and HOTTEST."""
+    """The temperature with the least negative log-likelihood of the sums, between 1 / HOTTEST and HOTTEST."""
     rows = np.arange(len(sums))
 
     def loss(log_temperature: float) -> float:

@@ -1,4 +1,4 @@
-"""The likeliest of the readings that add up to a known sum: the polynomials' product with maxima for sums (Viterbi)."""
+"""The likeliest reading that adds up to a known sum: Viterbi's algorithm over the columns."""
 
 import torch
 from jaxtyping import Float, Int, Int64
@@ -8,15 +8,17 @@ from torch import Tensor, nn
 def likeliest_of_sum(
     log_blank: Float[Tensor, "n t"], log_digits: Float[Tensor, "n t 10"], digits: int, sums: Int64[Tensor, " n"]
 ) -> tuple[Int[Tensor, "n k"], Int[Tensor, "n k"]]:
-    """The columns, left to right, of exactly k `digits` that add up to `sums`, and those digits.
+    """The columns and the digits, left to right, of the likeliest reading of k `digits` that adds up to `sums`.
 
-    Of k blank-free columns, which never are (log_blank minus infinity), those columns are all there are.
+    With k columns that are never blank (`log_blank` is minus infinity), every column holds a digit.
     """
     count, columns = log_blank.shape
     highest = 9 * digits
-    best = log_blank.new_full((count, digits + 1, highest + 1), -torch.inf)  # by digits and sum so far
+    best = log_blank.new_full(
+        (count, digits + 1, highest + 1), -torch.inf
+    )  # by the number of digits and the sum so far
     best[:, 0, 0] = 0
-    choices = []  # at each column, for each state after it: the digit that led there, or 10 for a blank
+    choices = []  # per column, for each state after it: the digit that led there, or 10 for a blank
     for t in range(columns):
         fired = nn.functional.pad(best[:, :-1], (9, 0, 1, 0), value=-torch.inf).unfold(2, highest + 1, 1)
         by_digit = fired.flip(2).transpose(1, 2) + log_digits[:, t, :, None, None]
