@@ -101,6 +101,13 @@ def test_bring_back_knows_what_a_result_depends_on() -> None:
     assert {*names.split()} <= {path.removesuffix("/**") for path in workflow[True]["push"]["paths"]}
 
 
+def test_gitlab_retrains_for_the_same_changes_as_github() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "retrain.yml").read_text())
+    paths = {path.removesuffix("/**") for path in workflow[True]["push"]["paths"] if ".github" not in path}
+    pipeline = yaml.safe_load((ROOT / "docs" / "gitlab-ci.yml").read_text())
+    assert paths == {path.removesuffix("/**/*") for path in pipeline[".changes"]} - {".gitlab-ci.yml"}
+
+
 @pytest.fixture
 def retrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone in which a retraining has changed dvc.lock; the current directory is another, whose pushes come first."""

@@ -1,4 +1,4 @@
-"""The workflows of GitHub, run by act for each trigger, with stand-ins for GitHub: its actions, gh, and the origin.
+"""The workflows of GitHub, run by act for each trigger, with stand-ins for GitHub: actions, gh, npm, the origin.
 
 `make retrain` is a stand-in too, which writes down how it was called and changes dvc.lock. tests/test_retraining.py has
 the real one.
@@ -45,6 +45,7 @@ ACTIONS = {  # what each does, in bash; inputs are read from the variables INPUT
         git checkout -q --detach "${{INPUT_REF:-$GITHUB_SHA}}"
     """,
     "actions/setup-python": 'echo "$INPUT_PYTHON_VERSION" >> {calls}/pythons.txt',
+    "actions/setup-node": 'echo "$INPUT_NODE_VERSION" > {calls}/node.txt',
     "actions/cache": 'echo "$INPUT_KEY" >> {calls}/caches.txt',
     "actions/upload-artifact": """
         artifact="{artifacts}/$GITHUB_RUN_ID/$INPUT_NAME"
@@ -248,6 +249,8 @@ def forge(tmp_path: Path) -> Forge:
         )
     (tmp_path / "bin" / "gh").write_text(GH.format(**places))
     (tmp_path / "bin" / "gh").chmod(0o755)
+    (tmp_path / "bin" / "npm").write_text(f'#!/bin/sh\necho "$@" > {made.calls}/npm.txt\n')
+    (tmp_path / "bin" / "npm").chmod(0o755)
 
     call("git", "init", "-q", "--bare", "-b", "main", str(made.origin))
     call("git", "init", "-q", "-b", "main", str(tmp_path / "desk"))
@@ -464,6 +467,7 @@ def test_ci_checks_every_python_and_machine_and_keeps_one_cache(forge: Forge, ev
     assert sorted(pythons) == ["3.11", "3.12", "3.13", "3.13", "3.14", "3.14"]
     called = sorted((forge.calls / "ci.txt").read_text().split())
     assert called == ["check"] * 4 + ["resolve"] + ["run"] * 2 + ["test"] * 4
+    assert (forge.calls / "npm.txt").read_text() == "ci --prefix tests/gitlab\n"
     (cache,) = (forge.calls / "caches.txt").read_text().split()
     assert re.fullmatch(r"uv-Linux-X64-3\.11-[0-9a-f]{64}", cache)
 

@@ -42,7 +42,10 @@ def forget_empty() -> None:
 
 
 def require_remote() -> None:
-    """
+    """Looks whether the default remote answers, and has DVC verify what it sends.
+
+    By default DVC believes most remotes, S3 among them, and takes a replaced object for the one that dvc.lock names.
+
     Raises:
         InputError: if DVC has no default remote, or it cannot be used.
     """
@@ -57,6 +60,9 @@ def require_remote() -> None:
             )
         url = repo.config["remote"].get(name, {}).get("url", "")
         try:
+            if not repo.config["remote"][name].get("verify"):
+                with repo.config.edit("local") as local:
+                    local["remote"].setdefault(name, {})["verify"] = True
             place = repo.cloud.get_remote(name, "push")
             if place.fs.protocol == "local" and not Path(place.path).is_dir():
                 raise InputError(f"{url}: the folder of the DVC remote {name} is not there; mount it, or mkdir -p it")
