@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digitsum.analysis.metrics import wilson
+from digitsum.analysis.intervals import wilson
 from digitsum.model.architecture import SumModel
 from digitsum.params.loader import read_params
 from digitsum.params.preprocess import PreprocessParams

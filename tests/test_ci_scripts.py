@@ -120,9 +120,9 @@ def push_all() -> None:
 
 def bring_back(retrained: Path, code: int = 0) -> tuple[str, str]:
     """What it says, and dvc.lock of the origin after it."""
-    said = call(str(retrained / ".ci" / "bring-back"), code=code)
+    output = call(str(retrained / ".ci" / "bring-back"), code=code)
     call("git", "fetch", "-q", "origin", "main")
-    return said, call("git", "show", "FETCH_HEAD:dvc.lock")
+    return output, call("git", "show", "FETCH_HEAD:dvc.lock")
 
 
 def test_result_comes_back_once(retrained: Path) -> None:
@@ -133,8 +133,8 @@ def test_result_comes_back_once(retrained: Path) -> None:
 def test_result_comes_back_onto_commits_that_do_not_matter_to_it(retrained: Path) -> None:
     Path("README.md").write_text("after\n")
     push_all()
-    said, lock = bring_back(retrained)
-    assert "bring-back: pushed to main\n" in said
+    output, lock = bring_back(retrained)
+    assert "bring-back: pushed to main\n" in output
     assert lock == "after\n"
     assert call("git", "show", "FETCH_HEAD:README.md") == "after\n"
     assert bring_back(retrained) == ("bring-back: nothing changed\n", "after\n"), "it is on its branch as before"
@@ -147,9 +147,9 @@ def test_result_of_what_has_changed_since_does_not_come_back(retrained: Path, wi
     push_all()
     if with_params:
         (retrained / "params.yaml").write_text("of SET\n")
-    said, lock = bring_back(retrained, code=int(with_params))
+    output, lock = bring_back(retrained, code=int(with_params))
     assert lock == "before\n"
-    assert ("error: main has moved on, so the params" in said) == with_params
+    assert ("error: main has moved on, so the params" in output) == with_params
 
 
 @pytest.mark.parametrize("moved", [False, True])
@@ -160,8 +160,8 @@ def test_branch_that_refuses_is_an_error(retrained: Path, moved: bool) -> None:
     hook = retrained.parent / "origin.git" / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
-    said, lock = bring_back(retrained, code=1)
-    assert "error: main refuses the commit" in said
+    output, lock = bring_back(retrained, code=1)
+    assert "error: main refuses the commit" in output
     assert lock == "before\n"
 
 

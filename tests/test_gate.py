@@ -1,4 +1,4 @@
-"""The gate: a challenger passes if it is better beyond chance, and nowhere too bad."""
+"""The gate: a challenger passes if it is significantly better, and no check fails."""
 
 import numpy as np
 import pandas as pd

@@ -176,7 +176,7 @@ def test_predictions_of_other_strips_are_refused(project: Path) -> None:
     run()
     change(project, "preprocess", test_strips=39)
     run("preprocess")
-    with pytest.raises(InputError, match=r"not made of this data/processed/test/strips\.npy"):
+    with pytest.raises(InputError, match=r"not from this data/processed/test/strips\.npy"):
         run("confusion")
 
 
@@ -186,13 +186,13 @@ def test_predictions_of_another_model_are_refused() -> None:
     report = digests("reports")
     lines = Path("reports/predictions.csv").read_text()
     Path("reports/predictions.csv").write_text(lines.replace(",0.", ",1."))
-    with pytest.raises(InputError, match=r"reports/predictions\.csv: changed since it was written"):
+    with pytest.raises(InputError, match=r"reports/predictions\.csv: changed since evaluate wrote it"):
         run("confusion")
     Path("reports/predictions.csv").write_text(lines)
     model = SumModel.read(Path("models/model.safetensors"))
     model.temperature.fill_(3)
     model.write(Path("models/model.safetensors"))
-    with pytest.raises(InputError, match=r"not made of this models/model\.safetensors"):
+    with pytest.raises(InputError, match=r"not from this models/model\.safetensors"):
         run("confusion")
     assert digests("reports") == report
 
@@ -222,7 +222,7 @@ def test_reading_again_what_was_wrong_is_reading_all_again(
     said = model.predict(images)
     likeliest, read = said.log_probability.argmax(axis=1), said.digits.sum(axis=1)
     for sums in (likeliest, read, np.where(rng.random(40) < 0.5, likeliest, 20)):
-        again = evaluate.read_again(model, said, Strips(images, sums), 40)
+        again = evaluate.read_given_sum(model, said, Strips(images, sums), 40)
         expected = model.predict(images, sums=sums)
         assert (again.digits.sum(axis=1) == sums).all()
         assert np.array_equal(again.digits, expected.digits)

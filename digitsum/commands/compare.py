@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(other: str | None, if_champion: bool) -> None:
-    from digitsum.judging.compare import compare_with
+    from digitsum.judging.compare import compare_results
     from digitsum.tracking.find import champion, find_result
     from digitsum.tracking.rows.store import switched_off
 
@@ -30,7 +30,7 @@ def run(other: str | None, if_champion: bool) -> None:
             raise InputError("no champion is registered; name a git revision, an experiment or a run to compare with")
         return
     try:
-        print(compare_with(result))
+        print(compare_results(result))
     except InputError as error:
         if not if_champion:
             raise

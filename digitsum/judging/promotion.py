@@ -1,4 +1,4 @@
-"""Brings a challenger and the champion before the gate, and puts into the registry what it says."""
+"""Promotion: judges a result's model against the champion by the gate, and records the verdict in the registry."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from digitsum.analysis import predictions
-from digitsum.errors import InputError
+from digitsum.errors import InputError, one_line
 from digitsum.formats import read_array
 from digitsum.judging.gate import Verdict, judge
 from digitsum.model.architecture import SumModel
@@ -28,19 +28,21 @@ from digitsum.tracking.rows.rows import Rows
 from digitsum.tracking.trace import find_row
 
 COMPARED = ("sum", "predicted")  # columns of the predictions
-SPLIT, SPLITTING = ("seed", "test_fraction"), "digitsum/strips/split.py"  # decide what tests, and no model learns from
-TIMED = 30  # single strips, after some to warm up
+SPLIT, SPLITTING = ("seed", "test_fraction"), "digitsum/strips/split.py"  # decide which data are for the test
+WARM_UP, TIMED = 10, 30  # single strips
 
 
 @dataclass(frozen=True)
 class Decision:
+    """What promotion came to."""
+
     verdict: Verdict
     text: str  # one paragraph
-    promoted: bool  # or, in a dry run, would be
+    promoted: bool  # in a dry run: whether it would be
 
 
 class Candidate:
-    """A result with its model, as its row tells it."""
+    """A row of MLflow whose model may become champion: its files and its model."""
 
     def __init__(self, client: Any, rows: Rows, row: Any):
         """
@@ -52,25 +54,25 @@ class Candidate:
         models = rows.models_of(row)
         if not models:
             raise InputError(
-                f"{row.info.run_id}: the row has no model, since {MODEL_FILE} was not at hand when it was made; "
-                "dvc pull and then python -m digitsum sync add it"
+                f"{row.info.run_id}: the row has no model, since {MODEL_FILE} was missing when it was written; run "
+                "dvc pull and then python -m digitsum sync"
             )
         self.model_id = models[0]
-
         self.result = of_row(client, row)
 
     def md5(self, path: Path | str) -> str:
-        """Of a file that a stage read or made.
+        """The checksum of a file that a stage read or wrote.
 
         Raises:
-            InputError: if dvc.lock of the row does not have it.
+            InputError: if the row's dvc.lock does not name the file.
         """
         if md5 := self.result.checksum(path):
             return md5
-        raise InputError(f"{self.row.info.run_id}: dvc.lock of this row has no {path}; it cannot be judged")
+        raise InputError(f"{self.row.info.run_id}: the dvc.lock of this row has no {path}, so it cannot be judged")
 
     @property
     def test_data(self) -> tuple[str, str]:
+        """Checksums of the test strips and of their sums."""
         strips, sums = (self.md5(path) for path in TEST)
         return strips, sums
 
@@ -83,10 +85,10 @@ class Candidate:
             return predictions.read(file, columns)
 
     def model(self) -> SumModel:
-        """From DVC's storage, or else from MLflow.
+        """The model, from DVC's storage or else from MLflow.
 
         Raises:
-            InputError: if it is in neither.
+            InputError: if neither has it.
         """
         from mlflow.exceptions import MlflowException
 
@@ -109,12 +111,12 @@ def promote(
     dry_run: bool = False,
     anew: bool = False,
 ) -> Decision:
-    """Judges a result's model against the champion; `anew` asks for the floors alone.
+    """Judges the model of the result `what` against the champion, or with `anew` by the floors only.
 
-    Nothing is changed before the verdict is known, and then only the alias makes a champion, and it changes at once.
+    Nothing changes before the verdict. Then the alias makes the champion, and it changes atomically.
 
     Raises:
-        InputError: if there is nothing to judge, or it cannot be judged.
+        InputError: if there is no such result, or it cannot be judged.
     """
     rows, registry = Rows(client, experiment), Registry(client)
     challenger = Candidate(client, rows, find_row(rows, client, what))
@@ -128,7 +130,7 @@ def promote(
             if own is not None and own.tags.get(WITHDRAWN) and not anew:
                 raise InputError(
                     f"{challenger.name}: version {own.version} was champion and rolled back; --anew judges it by the "
-                    "floors alone, as if it were new"
+                    "floors only, as if it were new"
                 )
             incumbent = None if champion is None or anew else _candidate_of(client, rows, champion)
             verdict = _judge(challenger, incumbent, gate, batch_size)
@@ -139,7 +141,7 @@ def promote(
             registry.record(version, _record(verdict, challenger, champion, gate), text)
             now = registry.holder(CHAMPION)
             if (now and now.version) != (champion and champion.version):
-                continue  # another was promoted meanwhile, so it is that one to compare with
+                continue  # another model was promoted meanwhile: compare with that one
             if verdict.passes:
                 registry.crown(version, champion)
             else:
@@ -148,15 +150,16 @@ def promote(
 
 
 def rollback(client: Any) -> str:
-    """
+    """Makes the previous champion the champion again; returns a summary.
+
     Raises:
-        InputError: if there is nothing to go back to.
+        InputError: if there is no previous champion.
     """
     with alone("promoting"):
         withdrawn, champion = Registry(client).rollback()
     return (
         f"version {champion.version} (run {champion.run_id[:8]}) is champion again, and version {withdrawn.version} "
-        f"(run {withdrawn.run_id[:8]}) withdrawn"
+        f"(run {withdrawn.run_id[:8]}) is withdrawn"
     )
 
 
@@ -166,48 +169,45 @@ def _candidate_of(client: Any, rows: Rows, version: Any) -> Candidate:
     try:
         return Candidate(client, rows, client.get_run(version.run_id))
     except (MlflowException, InputError) as error:
-        reason = " ".join(str(error).split())[:120]
         raise InputError(
-            f"models:/{MODEL}@{CHAMPION}: version {version.version} cannot be judged ({reason}); "
-            "--anew asks for the floors alone"
+            f"models:/{MODEL}@{CHAMPION}: version {version.version} cannot be judged ({one_line(error, 120)}); --anew "
+            "judges by the floors only"
         ) from error
 
 
 def _judge(challenger: Candidate, champion: Candidate | None, gate: GateParams, batch_size: int) -> Verdict:
     test, model = challenger.test_strips(), challenger.model()
-    table = challenger.predictions()
-    there = None
-    if champion is not None:
-        there = _predictions_on(champion, challenger, test, model, batch_size)
-    return judge(table, there, test.images, model.data.digits, single_strip_latency(model, test.images), gate)
+    theirs = None if champion is None else _predictions_of_champion(champion, challenger, test, model, batch_size)
+    latency = single_strip_latency(model, test.images)
+    return judge(challenger.predictions(), theirs, test.images, model.data.digits, latency, gate)
 
 
-def _predictions_on(
+def _predictions_of_champion(
     champion: Candidate, challenger: Candidate, test: Strips, model: SumModel, batch_size: int
 ) -> pd.DataFrame:
-    """The champion's on the challenger's test strips: those it had, or if those were of other strips, new ones."""
+    """The champion's predictions for the challenger's test strips: those on record, or new ones for other strips."""
     if champion.test_data != challenger.test_data:
         _require_unseen(champion, challenger)
     else:
-        with suppress(InputError):  # gone, or written by other code
+        with suppress(InputError):  # the file is gone, or another version wrote it
             return champion.predictions(COMPARED)
     try:
         other = champion.model()
     except InputError as error:
-        raise InputError(f"models:/{MODEL}@{CHAMPION}: {error}; --anew asks for the floors alone") from error
+        raise InputError(f"models:/{MODEL}@{CHAMPION}: {error}; --anew judges by the floors only") from error
     if mismatch := other.data.mismatch(model.data):
         name, theirs, ours = mismatch
         raise InputError(
-            f"models:/{MODEL}@{CHAMPION}: takes strips with {name} {theirs}, the challenger {ours}, so that no "
-            "data can judge both; --anew asks for the floors alone"
+            f"models:/{MODEL}@{CHAMPION}: takes strips with {name} {theirs}, the challenger {ours}, so no data can "
+            "judge both; --anew judges by the floors only"
         )
-    return predict(other, test, batch_size)
+    return predict_table(other, test, batch_size)
 
 
 def _require_unseen(champion: Candidate, challenger: Candidate) -> None:
     """
     Raises:
-        InputError: if the champion may have learnt from the challenger's test strips, since they were split otherwise.
+        InputError: if the champion may have learned from these test strips, since its data were split otherwise.
     """
     theirs, ours = champion.result.params, challenger.result.params
     source = ours["ingest"]["source"]
@@ -219,12 +219,12 @@ def _require_unseen(champion: Candidate, challenger: Candidate) -> None:
         if there != here:
             raise InputError(
                 f"models:/{MODEL}@{CHAMPION}: its data were split with {name} {there}, the challenger's with {here}, "
-                "so that it may have learnt from what would test it; --anew asks for the floors alone"
+                "so it may have learned from these test strips; --anew judges by the floors only"
             )
 
 
-def predict(model: SumModel, strips: Strips, batch_size: int) -> pd.DataFrame:
-    """A table of predictions as far as comparisons need it."""
+def predict_table(model: SumModel, strips: Strips, batch_size: int) -> pd.DataFrame:
+    """The columns of a table of predictions that comparisons need."""
     log_probability = model.predict(strips.images, batch_size).log_probability
     columns = {
         "sum": strips.sums,
@@ -235,13 +235,13 @@ def predict(model: SumModel, strips: Strips, batch_size: int) -> pd.DataFrame:
 
 
 def single_strip_latency(model: SumModel, images: np.ndarray) -> float:
-    """Milliseconds that one strip takes: the lower quartile, so that other work on the machine counts little."""
+    """Milliseconds for a single strip: the lower quartile, since other work on the machine slows some of them."""
     times = []
-    for number in range(TIMED + TIMED // 3):
+    for number in range(WARM_UP + TIMED):
         started = time.perf_counter()
         model.predict(images[number % len(images)][None])
         times.append(time.perf_counter() - started)
-    return 1000 * float(np.quantile(times[TIMED // 3 :], 0.25))
+    return 1000 * float(np.quantile(times[WARM_UP:], 0.25))
 
 
 def _paragraph(name: str, verdict: Verdict, champion: Any | None, dry_run: bool) -> str:
