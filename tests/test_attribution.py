@@ -35,9 +35,9 @@ def tabulate(
     predicted: np.ndarray | None = None,
 ) -> pd.DataFrame:
     sums = truth.sum(axis=1)
-    said = predicted if predicted is not None else (sums if read is None else read.sum(axis=1))
+    likeliest = predicted if predicted is not None else (sums if read is None else read.sum(axis=1))
     probability = np.full((len(sums), 37), (1 - sure) / 36)
-    probability[np.arange(len(sums)), said] = sure
+    probability[np.arange(len(sums)), likeliest] = sure
     places = np.broadcast_to(PLACES, truth.shape)
     numbers = {"read": read, "read_given_sum": given, "digits": truth, "digit_centres": places}
     numbers["centres"] = None if read is None else np.broadcast_to(read_places, truth.shape)
@@ -69,7 +69,7 @@ def test_causes_in_words() -> None:
 
 
 def test_digits_are_matched_by_place() -> None:
-    """A digit that was missed and one seen elsewhere, not three that were misread."""
+    """One digit was missed and one was read elsewhere; by order, three would be misread."""
     truth, read = np.array([[1, 2, 3, 4]]), np.array([[2, 3, 4, 7]])
     table = tabulate(truth, read, truth, read_places=np.array([52, 77, 118, 150]))
     found = changes(table, INFERRED)
@@ -88,12 +88,12 @@ def test_a_reading_of_a_digit_is_nearer_than_its_neighbors_are(params: Params) -
 def test_agreement_with_the_truth() -> None:
     truth = np.array([[9, 1, 1, 1], [3, 1, 1, 1], [2, 2, 2, 2], [0, 1, 2, 3]])
     read = np.array([[4, 1, 1, 1], [5, 1, 1, 1], [1, 2, 2, 2], [1, 0, 2, 3]])
-    told = np.array([[9, 1, 1, 1], [5, 1, 0, 0], [2, 2, 2, 2], [1, 0, 2, 3]])  # of the second, wrongly
-    table = tabulate(truth, read, told)
+    inferred_digits = np.array([[9, 1, 1, 1], [5, 1, 0, 0], [2, 2, 2, 2], [1, 0, 2, 3]])  # wrong for the second
+    table = tabulate(truth, read, inferred_digits)
     inferred, known = (digit_confusion(changes(table, columns)) for columns in (INFERRED, KNOWN))
     found = agreement(table, inferred, known)
     assert found["attributed"] == pytest.approx(2 / 3)
-    # told: 9 as 4, 2 as 1, and 0 as 1 twice; true: 9 as 4, 2 as 1, 3 as 5, 0 as 1, 1 as 0
+    # inferred: 9 as 4, 2 as 1, and 0 as 1 twice; true: 9 as 4, 2 as 1, 3 as 5, 0 as 1, 1 as 0
     assert found["overlap"] == pytest.approx(2 * 3 / (4 + 5))
     assert agreement(tabulate(truth, truth, truth), inferred * 0, inferred * 0) == {}
     whole = tabulate(truth, read, truth)
@@ -105,9 +105,9 @@ def test_agreement_with_the_truth() -> None:
     }
 
 
-def test_labels_are_doubted_where_the_model_is_sure_and_one_digit_would_do() -> None:
+def test_labels_are_doubted_where_the_model_is_sure_and_one_digit_explains_the_label() -> None:
     seen = np.array([[1, 2, 3, 4]] * 4)
-    truth = np.array([[1, 2, 3, 4], [1, 2, 3, 9], [9, 9, 3, 4], [1, 7, 3, 4]])  # by the label
+    truth = np.array([[1, 2, 3, 4], [1, 2, 3, 9], [9, 9, 3, 4], [1, 7, 3, 4]])  # according to the label
     sure, unsure = (tabulate(truth, seen, truth, sure=probability) for probability in (0.99, SURE - 0.01))
     assert doubted_labels(sure, changes(sure, INFERRED))["strip"].tolist() == [1, 3]
     assert doubted_labels(unsure, changes(unsure, INFERRED)).empty

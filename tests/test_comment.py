@@ -63,7 +63,7 @@ def test_it_renders_as_tables_and_lists() -> None:
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "```\n</details>", "<!-- ", "| a | b |", "@someone #1 :x:", "a\u2028b"])
-def test_what_others_wrote_stays_text(text: str) -> None:
+def test_text_of_others_stays_text(text: str) -> None:
     plain, hostile = parsed(render(story("text"))), parsed(render(story(text)))
     assert shape(hostile) == shape(plain)
     assert {token.content.split()[0] for token in hostile if token.type == "html_inline"} <= TAGS

@@ -23,8 +23,8 @@ rights = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=
 
 @settings(max_examples=60, deadline=None)
 @given(rights)
-def test_p_value_is_that_of_a_fair_coin(pairs: list[tuple[bool, bool]]) -> None:
-    """Of the strips on which one model alone is right, each is fixed or broken with equal chance."""
+def test_p_value_is_that_of_fair_coin_tosses(pairs: list[tuple[bool, bool]]) -> None:
+    """A strip on which exactly one model is right is fixed or broken with equal chance."""
     was, now = (list(part) for part in zip(*pairs, strict=True))
     found = compare_predictions(table([7] * len(pairs), was), table([7] * len(pairs), now))
     assert (found.n, found.fixed) == (len(pairs), pairs.count((False, True)))
@@ -55,7 +55,7 @@ def test_metrics_say_what_is_better_and_skip_the_ends_of_intervals() -> None:
     assert (rows["other"].label, rows["other"].before) == ("other", "")
 
 
-def test_slices_that_part_the_strips_add_up(rng: np.random.Generator) -> None:
+def test_slices_that_partition_the_strips_add_up(rng: np.random.Generator) -> None:
     sums, was, now = rng.integers(0, 37, 200).tolist(), (rng.random(200) < 0.7).tolist(), [True] * 200
     part = rng.random(200) < 0.3
     slices = {"some": part, "others": ~part, "none": np.zeros(200, bool)}
@@ -65,7 +65,7 @@ def test_slices_that_part_the_strips_add_up(rng: np.random.Generator) -> None:
     assert found.loc["some", "before"] == pytest.approx(np.array(was)[part].mean())
 
 
-def test_other_strips_are_refused() -> None:
+def test_predictions_of_different_strips_are_refused() -> None:
     for others in ([1, 2, 3], [1, 3]):
         with pytest.raises(InputError, match="only results on the same test data"):
             compare_predictions(table([1, 2], [True, True]), table(others, [True] * len(others)))

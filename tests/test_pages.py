@@ -100,7 +100,7 @@ def test_report_opens_offline_at_any_width(report: Path, width: int, scheme: str
         assert faults == []
 
 
-def test_report_answers_hands(report: Path) -> None:
+def test_report_shows_cells_changes_shades_and_sorts_tables(report: Path) -> None:
     with page(1280) as tab:
         tab.goto(report.as_uri())
         cell = tab.locator("#matrix .cell").first

@@ -1,4 +1,4 @@
-"""Promotion that cannot be decided changes nothing: real dvc, real MLflow."""
+"""A promotion that cannot be judged changes nothing: real dvc, real MLflow."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ def newest() -> str:
 
 
 def state(client: MlflowClient) -> tuple[dict[str, int], list[tuple[int, dict[str, str]]]]:
-    """Everything that promotion may change."""
+    """Aliases and tags of versions: everything that promotion may change."""
     versions = client.search_model_versions("name='digitsum'")
     return aliases(client), sorted((int(version.version), dict(version.tags)) for version in versions)
 
@@ -33,7 +33,7 @@ def refused_untouched(client: MlflowClient, *words: str) -> str:
     return output
 
 
-def test_what_cannot_be_judged_changes_nothing(made: Path) -> None:
+def test_a_model_that_cannot_be_judged_changes_nothing(made: Path) -> None:
     change(made, "gate", **LOW)
     digitsum("sync")
     digitsum("promote", newest())
@@ -41,12 +41,12 @@ def test_what_cannot_be_judged_changes_nothing(made: Path) -> None:
     assert aliases(client) == {"champion": 1}
     first = newest()
 
-    change(made, "preprocess", seed=2)  # of which the champion may know some
+    change(made, "preprocess", seed=2)  # the champion may have learned some of these test glyphs
     call("dvc", "repro", **ON)
     digitsum("sync")
     assert "were split with preprocess.seed 1, the challenger's with 2" in refused_untouched(client, newest())
     change(made, "preprocess", seed=1)
-    change(made, "strip", width=176)  # other strips altogether
+    change(made, "strip", width=176)  # strips of another size
     call("dvc", "repro", **ON)
     digitsum("sync")
     other = newest()

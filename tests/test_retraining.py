@@ -30,12 +30,12 @@ BRING_BACK = str(ROOT / ".ci" / "bring-back")
 
 @pytest.fixture
 def shop(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of a bare origin, with a folder as its DVC remote; it has params and no result."""
+    """A clone of a bare origin, with a folder as its DVC remote; it has params but no result."""
     place = tmp_path_factory.mktemp("shop")
     (place / "remote").mkdir()
     for section, values in ONE_DIGIT.items():
         change(repository, section, **values)
-    for part in ("data", "models", "reports"):  # as DVC writes them
+    for part in ("data", "models", "reports"):  # DVC writes these files
         (repository / part).mkdir(exist_ok=True)
         (repository / part / ".gitignore").touch()
     (repository / ".ci").mkdir()
@@ -129,14 +129,14 @@ def test_from_commit_to_champion(shop: Path) -> None:  # noqa: PLR0915 (one stor
         output = digitsum("retrain", **there)
         assert became(output) == skipped
         assert call(".ci/bring-back") == "bring-back: nothing changed\n"
-        Path("dvc.lock").unlink()  # as if nobody had brought it back
+        Path("dvc.lock").unlink()  # as if no result had come back
         output = digitsum("retrain", **there)
         assert set(became(output).values()) == {"restored"}
         assert aliases(client) == {"champion": 2}
         call("git", "checkout", "-q", ".")
 
         change(Path(), "train", epochs=1)
-        change(Path(), "preprocess", train_strips=799, test_strips=399)  # so that the champion is judged again
+        change(Path(), "preprocess", train_strips=799, test_strips=399)  # so the champion predicts again
         commit("worse")
         output = digitsum("retrain", **there)
         assert "does not become champion in place of version 2. On the same 399 test strips" in output
@@ -156,7 +156,7 @@ def test_from_commit_to_champion(shop: Path) -> None:  # noqa: PLR0915 (one stor
         digitsum("promote", version.run_id, "--anew", **there)
         assert aliases(client) == {"champion": 2, "challenger": 3}
         digitsum("promote", client.get_model_version("digitsum", "1").run_id, "--anew", **there)
-        for number in ("1", "2", "1"):  # now champion; then withdrawn; and at last champion again
+        for number in ("1", "2", "1"):  # champion now, then withdrawn, then champion again
             assert aliases(client)["champion"] == int(number)
             assert "digitsum.withdrawn" not in client.get_model_version("digitsum", number).tags
             digitsum("rollback", **there)
@@ -164,7 +164,7 @@ def test_from_commit_to_champion(shop: Path) -> None:  # noqa: PLR0915 (one stor
 
 def test_two_pushes_at_once(shop: Path) -> None:
     with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as (uri, _):
-        MlflowClient(uri).create_experiment("digitsum")  # which races where there is none
+        MlflowClient(uri).create_experiment("digitsum")  # two processes that create it race
         there = ON | {"MLFLOW_TRACKING_URI": uri}
         processes: list[subprocess.Popen[str]] = []
         for seed in (11, 12):
@@ -210,7 +210,7 @@ def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generato
         images = np.zeros((count, 40, 56), np.uint8)
         for image, digit in zip(images, sums, strict=True):
             left = rng.integers(2, 40)
-            image[4 : 8 + 3 * digit, left : left + 10] = brightness - rng.integers(40)  # as long as the digit is large
+            image[4 : 8 + 3 * digit, left : left + 10] = brightness - rng.integers(40)  # longer for larger digits
         number = len(list(Path("data/external").glob("data*.npy")))
         np.save(f"data/external/data{number}.npy", images)
         np.save(f"data/external/lab{number}.npy", sums.astype(np.uint8))
@@ -231,11 +231,11 @@ def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generato
     (row,) = (line.split(" | ") for line in output.splitlines() if line.startswith("| mean sum"))
     assert float(row[1]) + 1 < float(row[2].removesuffix(" |"))
     output = digitsum("retrain", CI="true")
-    assert "New data" not in output, "it is known by now"
+    assert "New data" not in output, "an earlier retraining read it"
     assert "the MLflow store is a file on this runner and goes with it" in output
     call(".ci/bring-back")
     os.chdir(clone(shop, "elsewhere"))
-    assert set(became(digitsum("retrain")).values()) == {"skipped"}, "data pointers bring all of it"
+    assert set(became(digitsum("retrain")).values()) == {"skipped"}, "DVC pulls the data too"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generato
         ("model.head=boxes", "`model.head` is 'boxes'"),
     ],
 )
-def test_overrides_that_do_not_hold_change_nothing(project: Path, words: str, fault: str) -> None:
+def test_invalid_overrides_change_nothing(project: Path, words: str, fault: str) -> None:
     before = Path("params.yaml").read_bytes()
     names = {path.name for path in project.iterdir()}
     with pytest.raises(InputError, match=re.escape(fault)) as raised:
@@ -301,7 +301,7 @@ def test_remotes_and_stores_that_cannot_be_used(shop: Path) -> None:
 
 
 def test_s3_as_remote(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From docs/ci.md. In processes of their own: the connections that DVC opens to S3 it leaves to the end of it."""
+    """As in docs/ci.md; in separate processes, since DVC keeps its connections to S3 open until its process ends."""
     retrain = (sys.executable, "-m", "digitsum", "retrain")
     with s3_server() as (endpoint, keys):
         for name, value in keys.items():

@@ -1,4 +1,4 @@
-"""The analysis of mistakes, from the table of predictions alone."""
+"""The analysis of mistakes, which needs only the table of predictions."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Int, UInt8
 
 from digitsum.analysis import pages
-from digitsum.analysis.attribution import TYPES, matched
+from digitsum.analysis.attribution import INFERRED, KNOWN, TYPES, matched
 from digitsum.analysis.charts import draw_coverage, draw_errors, draw_reliability
 from digitsum.analysis.confusion import Confusion
 from digitsum.analysis.matrix import FEW
@@ -37,8 +37,7 @@ def example(strip: UInt8[np.ndarray, "h w"], row: Mapping[str, Any]) -> dict[str
 
     Where the true digits are unknown, the likeliest reading that adds up to the true sum takes their place.
     """
-    known = bool(row["digits"])
-    columns = ("digits", "digit_centres") if known else ("read_given_sum", "centres_given_sum")
+    columns = KNOWN if row["digits"] else INFERRED
     digits, places, read, read_places = (row[name].split() for name in (*columns, "read", "centres"))
     truth = [{"digit": digit, "x": int(x)} for digit, x in zip(digits, places, strict=False)]
     found = [{"digit": digit, "x": int(x), "wrong": True} for digit, x in zip(read, read_places, strict=False)]
