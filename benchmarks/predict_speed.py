@@ -1,10 +1,10 @@
-"""How fast images are answered: PYTHONPATH=. python benchmarks/predict_speed.py [--threads 2]
+"""How fast a model answers images: PYTHONPATH=. python benchmarks/predict_speed.py [--threads 2]
 
-With the model of the pipeline's last run and its test strips, in turns, since clocks drift:
-- images/s of `python -m digitsum predict` once its model is loaded, from a .npy file and from PNG files, as a share
-  of those of the bare network, which is given batches of the same size in memory;
-- milliseconds for a single image once the model is loaded, from its bytes to its answer: a strip, and a drawing of
-  840 x 200 pixels that has to be brought to a strip.
+It takes the model and the test strips of the last run. Measurements alternate, since clock speeds drift:
+- images/s of `python -m digitsum predict` after loading the model, from a .npy file and from PNG files, as a share of
+  the images/s of the network alone, on batches of the same size in memory;
+- milliseconds for a single image after loading the model, from its bytes to the answer: for a strip, and for a drawing
+  of 840 x 200 pixels that must be fitted to a strip.
 """
 
 import argparse
@@ -37,13 +37,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--quick", action="store_true", help="a small run of seconds, whose numbers mean nothing")
     words = parser.parse_args()
+    rounds_of_each, singles = (1, 3) if words.quick else (ROUNDS, SINGLES)
     device = prepare("auto", words.threads, "--device")
     print(", ".join(f"{name} {value}" for name, value in describe(device).items()))
     model = read_model(MODEL).to(device).eval()
     reader = Reader(model)
-    strips = np.array(np.load(TEST[0])[: words.images])
-    batches = torch.from_numpy(strips).to(device).split(words.batch_size)
+    strips = np.array(np.load(TEST[0])[: 20 if words.quick else words.images])
+    batches = torch.split(torch.from_numpy(strips).to(device), words.batch_size)
 
     def bare() -> None:
         with torch.inference_mode():
@@ -64,12 +66,12 @@ def main() -> None:
 
             whole()
             bare()
-            rounds = [(seconds(bare), seconds(whole)) for _ in range(ROUNDS)]
+            rounds = [(seconds(bare), seconds(whole)) for _ in range(rounds_of_each)]
             share = statistics.median(alone / together for alone, together in rounds)
             alone, together = (len(strips) / min(times) for times in zip(*rounds, strict=True))
             print(
-                f"{what}: {together:,.0f} images/s, the bare network {alone:,.0f} at batches of {words.batch_size}: "
-                f"{share:.0%} (median of {ROUNDS} pairs)"
+                f"{what}: {together:,.0f} images/s, the network alone {alone:,.0f} at batches of {words.batch_size}: "
+                f"{share:.0%} (median of {rounds_of_each} pairs)"
             )
 
     drawing = np.asarray(Image.fromarray(255 - strips[0]).resize((840, 200), Image.Resampling.BICUBIC))
@@ -82,8 +84,8 @@ def main() -> None:
             reader.read([to_strip(decode(content, "x")[0], reader.format)])
 
         one()
-        times = sorted(1000 * seconds(one) for _ in range(SINGLES))
-        print(f"a single {what}: {statistics.median(times):.1f} ms (median of {SINGLES}; the fastest {times[0]:.1f})")
+        times = sorted(1000 * seconds(one) for _ in range(singles))
+        print(f"a single {what}: {statistics.median(times):.1f} ms (median of {singles}; the fastest {times[0]:.1f})")
 
 
 def seconds(action: Callable[[], object]) -> float:
