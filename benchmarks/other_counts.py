@@ -1,12 +1,13 @@
-"""How well a model that was trained on one number of digits reads others.
+"""How a model trained on one number of digits reads other numbers.
 
     PYTHONPATH=. python benchmarks/other_counts.py [MODEL_FILE]
 
-Composes wider strips of the test glyphs of the data set in data/raw, which must be the one that the model was trained
-on, and prints a table in Markdown: sums right with the number of digits known, numbers right, and sums right with the
-number left to the model. Without a file, the model is the one of the last pipeline run.
+Composes wider strips from the test glyphs in data/raw, which must be the data that the model was trained on, and prints
+a table in Markdown: sums right if the model is given the count of digits, counts right, and sums right if the model
+finds the count. Without a file, it takes the model of the last run.
 """
 
+import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -26,29 +27,32 @@ from digitsum.strips.glyphs import SIDE, Glyphs
 from digitsum.strips.split import Part
 from stages.preprocess import compose_parts
 
-STRIPS, COUNTS = 2000, range(1, 9)
+STRIPS, MOST = 2000, 8  # of each count of digits; digits on a strip, at most
 
 
-def main(path: Path) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", type=Path, default=MODEL)
+    parser.add_argument("--quick", action="store_true", help="a small run of seconds, whose numbers mean nothing")
+    words = parser.parse_args()
+    strips, most = (20, 2) if words.quick else (STRIPS, MOST)
     params = read_params()
-    model, preprocess = read_model(path), params[PreprocessParams]
+    model, preprocess = read_model(words.model), params[PreprocessParams]
     fractions = preprocess.val_fraction, preprocess.test_fraction
     trained, arrived = Layout.of(params[StripParams], preprocess), raw.read(RAW)
     if not isinstance(arrived.content, Glyphs):
-        sys.exit(f"error: {RAW}: holds strips; set ingest.source to digits or mnist, and run dvc repro ingest")
-    models = {digits: model.for_strips(digits, width_of(trained, digits)) for digits in COUNTS}
-    print(
-        "| digits | sums right, count given | counts right | sums right, count left to the model |\n|---|---|---|---|"
-    )
+        sys.exit(f"error: {RAW}: holds strips that are composed already; set ingest.source to digits or mnist")
+    models = {digits: model.for_strips(digits, width_of(trained, digits)) for digits in range(1, most + 1)}
+    print("| digits | sums right, count given | counts right | sums right, count found |\n|---|---|---|---|")
     for digits, same in models.items():
         layout = replace(trained, digits=digits, width=same.data.width)
-        wanted: dict[Part, int] = {"train": 1, "val": 1, "test": STRIPS}
-        # with the seed of the data set, so that these test glyphs are its test glyphs
+        wanted: dict[Part, int] = {"train": 1, "val": 1, "test": strips}
+        # with the seed of the data set, the test glyphs are the same as there
         parts, _ = compose_parts(arrived.content, layout, wanted, fractions, preprocess.seed)
         test = parts["test"]
-        counts = predict_counts(same, test.images, 2 * max(COUNTS)).argmax(axis=1)
+        counts = predict_counts(same, test.images, 2 * MOST).argmax(axis=1)
         given = predict(same, test.images).log_probability.argmax(axis=1) == test.sums
-        left = np.zeros(STRIPS, bool)
+        left = np.zeros(strips, bool)
         for count in np.unique(counts[counts > 0]):
             rows = counts == count
             other = model.for_strips(int(count), layout.width)
@@ -66,4 +70,4 @@ def share(right: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else MODEL)
+    main()

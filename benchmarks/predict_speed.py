@@ -1,10 +1,10 @@
-"""How fast images are read: PYTHONPATH=. python benchmarks/predict_speed.py [--threads 2]
+"""How fast a model answers images: PYTHONPATH=. python benchmarks/predict_speed.py [--threads 2]
 
-With the model of the last pipeline run and its test strips, measured in turns, since clock rates drift:
-- images/s of `python -m digitsum predict` once its model is loaded, from a .npy file and from PNG files, as a share
-  of those of the bare network, on batches of the same size in memory;
-- milliseconds for a single image once the model is loaded, from its bytes to its answer: a strip, and a drawing of
-  840 x 200 pixels that must be made a strip first.
+It takes the model and the test strips of the last run. Measurements alternate, since clock speeds drift:
+- images/s of `python -m digitsum predict` after loading the model, from a .npy file and from PNG files, as a share of
+  the images/s of the network alone, on batches of the same size in memory;
+- milliseconds for a single image after loading the model, from its bytes to the answer: for a strip, and for a drawing
+  of 840 x 200 pixels that must be fitted to a strip.
 """
 
 import argparse
@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from digitsum.model import BATCH_SIZE
 from digitsum.model.devices import describe, prepare
 from digitsum.model.model_file import read_model
 from digitsum.model.prediction import predict_batch
@@ -36,15 +35,17 @@ ROUNDS, SINGLES = 5, 200
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch-size", type=int, default=BATCH_SIZE)
+    parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--images", type=int, default=1000)
-    arguments = parser.parse_args()
-    device = prepare("auto", arguments.threads, "--device")
+    parser.add_argument("--quick", action="store_true", help="a small run of seconds, whose numbers mean nothing")
+    words = parser.parse_args()
+    rounds_of_each, singles = (1, 3) if words.quick else (ROUNDS, SINGLES)
+    device = prepare("auto", words.threads, "--device")
     print(", ".join(f"{name} {value}" for name, value in describe(device).items()))
     model = read_model(MODEL).to(device).eval()
     reader = Reader(model)
-    strips = np.array(np.load(TEST[0])[: arguments.images])
-    batches = torch.from_numpy(strips).to(device).split(arguments.batch_size)
+    strips = np.array(np.load(TEST[0])[: 20 if words.quick else words.images])
+    batches = torch.split(torch.from_numpy(strips).to(device), words.batch_size)
 
     def bare() -> None:
         with torch.inference_mode():
@@ -61,16 +62,16 @@ def main() -> None:
 
             def whole(given: list[str] = given) -> None:
                 with redirect_stdout(io.StringIO()):
-                    answer_all(given, reader, arguments.batch_size)
+                    answer_all(given, reader, words.batch_size)
 
             whole()
             bare()
-            rounds = [(seconds(bare), seconds(whole)) for _ in range(ROUNDS)]
+            rounds = [(seconds(bare), seconds(whole)) for _ in range(rounds_of_each)]
             share = statistics.median(alone / together for alone, together in rounds)
             alone, together = (len(strips) / min(times) for times in zip(*rounds, strict=True))
             print(
-                f"{what}: {together:,.0f} images/s, the bare network {alone:,.0f} at batches of "
-                f"{arguments.batch_size}: {share:.0%} (median of {ROUNDS} pairs)"
+                f"{what}: {together:,.0f} images/s, the network alone {alone:,.0f} at batches of {words.batch_size}: "
+                f"{share:.0%} (median of {rounds_of_each} pairs)"
             )
 
     drawing = np.asarray(Image.fromarray(255 - strips[0]).resize((840, 200), Image.Resampling.BICUBIC))
@@ -83,8 +84,8 @@ def main() -> None:
             reader.read([to_strip(decode(content, "x")[0], reader.format)])
 
         one()
-        times = sorted(1000 * seconds(one) for _ in range(SINGLES))
-        print(f"a single {what}: {statistics.median(times):.1f} ms (median of {SINGLES}; the fastest {times[0]:.1f})")
+        times = sorted(1000 * seconds(one) for _ in range(singles))
+        print(f"a single {what}: {statistics.median(times):.1f} ms (median of {singles}; the fastest {times[0]:.1f})")
 
 
 def seconds(action: Callable[[], object]) -> float:

@@ -1,8 +1,8 @@
-"""Measure what tracking costs: the default pipeline with and without it, and one more result in a store with many.
+"""Measure what tracking costs: the default pipeline with and without it, and a sync into a store that has many results.
 
     PYTHONPATH=. python benchmarks/tracking_cost.py [--pairs 2] [--rows 1000]
 
-The stages run in a clean clone of the last commit, in pairs: on, off, off, on.
+The stages run in a clean clone of the last commit, with tracking on, off, off, on.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from digitsum.tracking.rows.store import Store
 
 
 def pipeline(clone: Path, tracking: str) -> float:
-    """Seconds of all stages, none of them from the cache, and of the sync after them, as in make run."""
+    """Seconds for all stages, without cache hits, and for the sync after them, as in `make run`."""
     here = {**os.environ, "DIGITSUM_TRACKING": tracking}
     words = [["-m", "dvc", "repro", "--force", "--no-run-cache"], ["-m", "digitsum", "sync"]]
     start = time.monotonic()
@@ -31,7 +31,7 @@ def pipeline(clone: Path, tracking: str) -> float:
 
 
 def one_more(clone: Path, rows: int) -> tuple[float, float]:
-    """Seconds of a sync that adds one result to a store with so many, and of importing MLflow alone."""
+    """Seconds for a sync that adds a result to a store with `rows` results, and for only importing MLflow."""
     store = Store.at(f"sqlite:///{clone / 'many.db'}")
     os.chdir(clone)
     result = in_commit("HEAD", None)
@@ -50,17 +50,19 @@ def one_more(clone: Path, rows: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=2)
     parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--quick", action="store_true", help="a small run of seconds, whose numbers mean nothing")
     words = parser.parse_args()
+    pairs, rows = (0, 2) if words.quick else (words.pairs, words.rows)
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "-q", ".", str(clone)], check=True)
-        if words.rows:
-            took, imports = one_more(clone, words.rows)
-            print(f"one more result in a store with {words.rows}: {took:.1f} s, importing MLflow alone {imports:.1f} s")
-        for pair in range(words.pairs):
+        if rows:
+            took, imports = one_more(clone, rows)
+            print(f"sync of one result into a store with {rows}: {took:.1f} s; importing MLflow alone: {imports:.1f} s")
+        for pair in range(pairs):
             order = ("on", "off") if pair % 2 == 0 else ("off", "on")
             seconds = {tracking: pipeline(clone, tracking) for tracking in order}
             print(json.dumps(seconds | {"cost": seconds["on"] - seconds["off"]}), flush=True)

@@ -1,10 +1,11 @@
-"""How fast training is against what the hardware can do.
+"""How fast training is, compared with the peak of the hardware.
 
     PYTHONPATH=. python benchmarks/train_speed.py [--device cpu] [--batch 64]
 
-Prints the rate of whole training steps (augmentation, both passes, optimizers, average) in floating-point operations as
-a share of the rate of a matrix product measured beside it, for ResNet-18 and the small net, and what share of a step of
-the small net each distribution head takes. Precision is bfloat16 where the hardware multiplies it, else float32.
+Prints floating-point operations per second of whole training steps (augmentation, forward and backward pass,
+optimizers, weight averaging) as a share of those of a matrix product, for ResNet-18 and the small backbone, and the
+share of a step that each head takes on the small backbone. Precision is bfloat16 where the hardware multiplies it, and
+float32 elsewhere.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description
 from digitsum.strips.sources.digits import sklearn_digits
 
-SIDE = {"cpu": 2048, "mps": 2048, "cuda": 8192}  # of the matrices; smaller ones do not fill a GPU
+SIDE = {"cpu": 2048, "mps": 2048, "cuda": 8192}  # of the square matrices; smaller ones do not occupy a GPU fully
 ROUNDS = 5
 
 
@@ -39,49 +40,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--batch", type=int, default=64)
-    arguments = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="a small run of seconds, whose numbers mean nothing")
+    words = parser.parse_args()
+    measured = ("small",) if words.quick else ("resnet18", "small")
+    rounds_of_each = 1 if words.quick else ROUNDS
     params = read_params()
-    device = prepare(arguments.device, params[TrainParams].threads, "--device")
+    device = prepare(words.device, params[TrainParams].threads, "--device")
     print(", ".join(f"{name} {value}" for name, value in describe(device).items()))
     layout = Layout.of(params[StripParams], params[PreprocessParams])
-    strips, _ = compose(sklearn_digits(), layout, 16 * arguments.batch, np.random.default_rng(0))
+    strips, _ = compose(sklearn_digits(), layout, 16 * words.batch, np.random.default_rng(0))
     description = Description("digits", layout.digits, layout.height, layout.width, mean=0.14, std=0.25)
     recompose = params[TrainParams].recompose.model_copy(update={"share": 0.0})
-    recipe = params[TrainParams].model_copy(update={"batch_size": arguments.batch, "recompose": recompose})
+    recipe = params[TrainParams].model_copy(update={"batch_size": words.batch, "recompose": recompose})
 
     def training(**architecture: object) -> Training:
         torch.manual_seed(0)
         model = SumModel(params[ModelParams].model_copy(update=architecture), description).to(device)
         return Training(model, strips, recipe, ProcessGroup())
 
-    for backbone in ("resnet18", "small"):
+    for backbone in measured:
         step = training(backbone=backbone, head="columns").train_step
         with FlopCounterMode(display=False) as counter:
             step()
-        # in turns, since clocks drift
-        rounds = [(seconds(matrix_product(device), device), seconds(step, device)) for _ in range(ROUNDS)]
+        # alternating, since clock speeds drift
+        rounds = [(seconds(matrix_product(device), device), seconds(step, device)) for _ in range(rounds_of_each)]
         product, learning = (min(times) for times in zip(*rounds, strict=True))
         peak, rate = 2 * SIDE[device.type] ** 3 / product, counter.get_total_flops() / learning
         print(
-            f"{backbone}: {arguments.batch / learning:,.0f} strips/s, {rate / 1e9:,.0f} GFLOP/s, "
+            f"{backbone}: {words.batch / learning:,.0f} strips/s, {rate / 1e9:,.0f} GFLOP/s, "
             f"{rate / peak:.0%} of the {peak / 1e9:,.0f} GFLOP/s of a matrix product"
         )
 
     for head in HEADS:
         whole = training(backbone="small", head=head)
-        features = whole.model.features(whole.images[: arguments.batch]).detach()
+        features = whole.model.features(whole.images[: words.batch]).detach()
 
         def alone(features: torch.Tensor, whole: Training) -> None:
-            sums = whole.sums[: arguments.batch]
+            sums = whole.sums[: words.batch]
             whole.model.head.zero_grad()  # so that a CUDA graph has gradients of its own
-            torch.nn.functional.nll_loss(whole.model.head(features.detach().requires_grad_()), sums).backward()
+            loss = torch.nn.functional.nll_loss(whole.model.head(features.detach().requires_grad_()), sums)
+            torch.autograd.backward(loss)
 
         run = GraphedStep(alone, whole.step_rng) if device.type == "cuda" else alone
         rounds = [
-            (seconds(partial(run, features, whole), device), seconds(whole.train_step, device)) for _ in range(ROUNDS)
+            (seconds(partial(run, features, whole), device), seconds(whole.train_step, device))
+            for _ in range(rounds_of_each)
         ]
         by_head, learning = (min(times) for times in zip(*rounds, strict=True))
-        print(f"head {head}: {by_head / learning:.0%} of a step of the small net at a batch of {arguments.batch}")
+        print(f"head {head}: {by_head / learning:.0%} of a step with the small backbone at a batch of {words.batch}")
 
 
 def matrix_product(device: torch.device) -> Callable[[], object]:
@@ -91,7 +97,7 @@ def matrix_product(device: torch.device) -> Callable[[], object]:
 
 
 def seconds(action: Callable[[], object], device: torch.device, repeats: int = 5) -> float:
-    """Seconds of one call, a mean, with the device idle before and after."""
+    """Mean seconds of a call; the device is idle before and after the calls."""
     action()
     if device.type == "cuda":
         torch.cuda.synchronize()

@@ -1,5 +1,6 @@
-"""Draws docs/comparison.png from the store's newest results: PYTHONPATH=.:tests python docs/draw_comparison.py"""
+"""Draws comparison.png from MLflow's newest results: PYTHONPATH=.:tests python docs/draw_comparison.py [FOLDER]"""
 
+import sys
 from pathlib import Path
 
 from browser import page
@@ -10,7 +11,7 @@ from digitsum.tracking.rows.store import opened
 from digitsum.tracking.ui import comparison
 
 
-def main() -> None:
+def main(folder: Path) -> None:
     with (
         opened() as store,
         mlflow_server(tracking_uri(), Path("mlartifacts")) as (address, _),
@@ -18,11 +19,11 @@ def main() -> None:
     ):
         tab.goto(comparison(address, store))
         tab.get_by_text("accuracy", exact=True).first.wait_for()
-        tab.get_by_role("button", name="Close").click()  # the assistant beside it
+        tab.get_by_role("button", name="Close").click()  # closes the assistant beside the page
         tab.get_by_role("switch", name="Parameters - Show diff only").click()
-        tab.wait_for_timeout(3000)  # the plot is drawn in steps
-        tab.screenshot(path="docs/comparison.png")
+        tab.wait_for_timeout(3000)  # MLflow draws the plot in steps
+        tab.screenshot(path=folder / "comparison.png")
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(*sys.argv[1:] or ["docs"]))

@@ -1,5 +1,6 @@
-"""Draws docs/demo.png with the model and the data of the last run: PYTHONPATH=.:tests python docs/draw_demo.py"""
+"""Draws demo.png with the model and data of the last run: PYTHONPATH=.:tests python docs/draw_demo.py [FOLDER]"""
 
+import sys
 from pathlib import Path
 from threading import Thread
 
@@ -8,11 +9,12 @@ from browser import page
 from servers import free_port
 
 from digitsum.model.model_file import read_model
+from digitsum.places import MODEL
 from digitsum.reading.demo import application
 
 
-def main() -> None:
-    app, port = application(read_model(Path("models/model.safetensors"))), free_port()
+def main(folder: Path) -> None:
+    app, port = application(read_model(MODEL)), free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     thread = Thread(target=server.run)
     with page(780, 690) as tab:
@@ -23,10 +25,10 @@ def main() -> None:
         tab.get_by_text("A test strip").click()
         tab.locator("#answer").wait_for()
         tab.wait_for_timeout(500)
-        tab.screenshot(path="docs/demo.png")
+        tab.screenshot(path=folder / "demo.png")
     server.should_exit = True
     thread.join()
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(*sys.argv[1:] or ["docs"]))

@@ -1,14 +1,11 @@
-"""Judges the model on the test strips: figures with their intervals, slices, calibration, and a row for each strip."""
+"""Evaluates the model on the test strips: metrics with intervals, slices, calibration, and a row for each strip."""
 
-from pathlib import Path
-
-import numpy as np
 import pandas as pd
 
 from digitsum import stage
 from digitsum.analysis import predictions
-from digitsum.analysis.calibration import reliability, risk_by_coverage
-from digitsum.analysis.metrics import against_truth, by_slice, headline, scores, summarise
+from digitsum.analysis.calibration import reliability_with_untempered, risk_by_coverage
+from digitsum.analysis.metrics import Evidence, by_slice, measure, scores, with_intervals
 from digitsum.analysis.slices import TOUCHING, slices
 from digitsum.errors import InputError
 from digitsum.files import sha256, whole_folder, write_json
@@ -25,42 +22,49 @@ from digitsum.tracking.recording.tracker import tracked
 
 
 def main() -> None:
-    evaluate = read_params()[EvaluateParams]
+    params = read_params()[EvaluateParams]
     with tracked("evaluate") as tracker:
-        tracker.params("evaluate", evaluate.model_dump())
+        tracker.params("evaluate", params.model_dump())
         tracker.data(PROCESSED, "testing")
-        device = prepare(evaluate.device, evaluate.threads, "evaluate.device")
+        device = prepare(params.device, params.threads, "evaluate.device")
         tracker.tags(describe(device))
         model = read_model(MODEL).to(device)
         tracker.params("model", model.params.model_dump())
         tracker.params("trained_on", model.trained_on)
-        require_fit(model, Description.read(PROCESSED / "dataset.json"))
+        require_same_form(model.data, Description.read(PROCESSED / "dataset.json"))
         test, truth = Strips.read(PROCESSED / "test"), Truth.read(PROCESSED / "test" / "truth")
-        said = predict(model, test.images, evaluate.batch_size)
-        given_sum = read_again(model, said, test, evaluate.batch_size)
 
-        numbers = {"read": said.digits, "centres": said.centres}
-        numbers |= {"read_given_sum": given_sum.digits, "centres_given_sum": given_sum.centres}
-        numbers |= {"digits": truth.digits, "digit_centres": truth.centres} if truth is not None else {}
-        table = predictions.tabulate(test.sums, said.log_probability, numbers)
-        temperature = float(model.temperature)
-        untempered = temper(said.log_probability, 1 / temperature)
-        figures = summarise(test.sums, said.log_probability, untempered)
-        scored = scores(test.sums, said.log_probability)
-        correct, sure = scored["accuracy"].to_numpy(), table["probability"].to_numpy()
+        predicted = predict(model, test.images, params.batch_size)
+        given_sum = read_given_sum(model, predicted, test, params.batch_size)
+        table = tabulate(test, truth, predicted, given_sum)
         parts = slices(test.images, table, model.data.digits)
-        metrics = headline(figures, correct, parts[TOUCHING], temperature)
-        if truth is not None:
-            metrics |= against_truth(correct, truth.digits, truth.centres, said.digits, said.centres)
+        temperature = float(model.temperature)
+        evidence = Evidence(
+            test.sums,
+            predicted.log_probability,
+            temper(predicted.log_probability, 1 / temperature),
+            temperature,
+            parts[TOUCHING],
+            digits=None if truth is None else truth.digits,
+            centres=None if truth is None else truth.centres,
+            read=predicted.digits,
+            read_centres=predicted.centres,
+        )
+        figures = with_intervals(evidence)
+        metrics = measure(evidence, figures)
 
         write_json(METRICS, {name: round(value, 6) for name, value in metrics.items()})
         predictions.write(table, PREDICTIONS)
+        correct, probability = evidence.correct, table["probability"].to_numpy()
+        tables = {
+            "figures": figures,
+            "slices": by_slice(parts, scores(evidence)),
+            "reliability": reliability_with_untempered(probability, evidence.untempered.max(axis=1), correct),
+            "coverage": risk_by_coverage(probability, correct),
+        }
         with whole_folder(EVALUATION) as folder:
-            write_table(folder / "figures.csv", figures)
-            write_table(folder / "slices.csv", by_slice(parts, scored))
-            before = reliability(np.exp(untempered.max(axis=1)), correct)[["confidence", "accuracy"]]
-            write_table(folder / "reliability.csv", reliability(sure, correct).join(before.add_prefix("untempered_")))
-            write_table(folder / "coverage.csv", risk_by_coverage(sure, correct))
+            for name, own in tables.items():
+                own.round(6).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
             write_json(folder / "origin.json", {str(path): sha256(path) for path in (*TEST, MODEL, PREDICTIONS)})
         print(f"evaluate: {metrics['accuracy']:.2%} of {len(test):,} test sums right")
 
@@ -69,36 +73,40 @@ def main() -> None:
             tracker.file(path)
 
 
-def read_again(model: SumModel, said: Prediction, test: Strips, batch_size: int) -> Prediction:
-    """What was said, but with the likeliest readings that add up to the true sums."""
-    if said.digits is None:
-        return said
-    # of the others it is the same reading
-    wrong = (said.digits.sum(axis=1) != test.sums) | (said.log_probability.argmax(axis=1) != test.sums)
-    digits, centres = said.digits.copy(), None if said.centres is None else said.centres.copy()
+def require_same_form(model: Description, data: Description) -> None:
+    """
+    Raises:
+        InputError: if the model was trained on other strips than `data` describes.
+    """
+    if mismatch := model.mismatch(data, of_pixels=True):
+        name, made_for, there = mismatch
+        raise InputError(
+            f"{MODEL}: made for strips with {name} {made_for}, but {PROCESSED} has {there}; run dvc repro train"
+        )
+
+
+def read_given_sum(model: SumModel, predicted: Prediction, test: Strips, batch_size: int) -> Prediction:
+    """The prediction with the likeliest readings that add up to the true sums."""
+    if predicted.digits is None:
+        return predicted
+    # of the other strips, it is the reading that is there
+    wrong = (predicted.digits.sum(axis=1) != test.sums) | (predicted.log_probability.argmax(axis=1) != test.sums)
+    digits, centres = predicted.digits.copy(), None if predicted.centres is None else predicted.centres.copy()
     if wrong.any():
         other = predict(model, test.images[wrong], batch_size, sums=test.sums[wrong])
         digits[wrong] = other.digits
         if centres is not None:
             centres[wrong] = other.centres
-    return Prediction(said.log_probability, digits, centres)
+    return Prediction(predicted.log_probability, digits, centres)
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    table.round(6).to_csv(path, index=False, lineterminator="\n")
-
-
-def require_fit(model: SumModel, data: Description) -> None:
-    """
-    Raises:
-        InputError: if the model was made for other strips than these.
-    """
-    for name in ("digits", "height", "width", "mean", "std"):
-        made_for, there = getattr(model.data, name), getattr(data, name)
-        if made_for != there:
-            raise InputError(
-                f"{MODEL}: made for strips with {name} {made_for}, but {PROCESSED} has {there}; run dvc repro train"
-            )
+def tabulate(test: Strips, truth: Truth | None, predicted: Prediction, given_sum: Prediction) -> pd.DataFrame:
+    """The table of predictions."""
+    numbers = {"read": predicted.digits, "centres": predicted.centres}
+    numbers |= {"read_given_sum": given_sum.digits, "centres_given_sum": given_sum.centres}
+    if truth is not None:
+        numbers |= {"digits": truth.digits, "digit_centres": truth.centres}
+    return predictions.tabulate(test.sums, predicted.log_probability, numbers)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The scripts that CI runs beside make, with a gh that writes down what it is asked."""
+"""The scripts that CI runs besides make, with a `gh` that records its arguments."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def comment(known: str, head: str, text: str = "comment.md", conclusion: str = "success") -> list[list[str]]:
-    """What gh was asked to change."""
+    """The calls of gh that change something."""
     call(
         "bash",
         "-c",
@@ -57,7 +57,7 @@ def comment(known: str, head: str, text: str = "comment.md", conclusion: str = "
 
 
 @pytest.mark.usefixtures("ask")
-def test_the_first_comment_is_posted_and_the_next_takes_its_place() -> None:
+def test_the_first_comment_is_posted_and_the_next_replaces_it() -> None:
     (post,) = comment("", "us/digitsum")
     assert post[2:4] == ["POST", "repos/us/digitsum/issues/7/comments"]
     assert post[-1] == TEXT
@@ -66,7 +66,7 @@ def test_the_first_comment_is_posted_and_the_next_takes_its_place() -> None:
 
 
 @pytest.mark.usefixtures("ask")
-def test_what_a_fork_wrote_says_so_and_mentions_nobody() -> None:
+def test_a_comment_of_a_fork_is_marked_and_mentions_nobody() -> None:
     (post,) = comment("", "them/digitsum")
     assert post[3] == "repos/us/digitsum/issues/8/comments"
     assert post[-1].startswith("<!-- digitsum: retraining -->\n> Written by the code of a fork")
@@ -75,7 +75,7 @@ def test_what_a_fork_wrote_says_so_and_mentions_nobody() -> None:
 
 
 @pytest.mark.usefixtures("ask")
-def test_no_comment_and_a_link_to_something_else_are_not_posted() -> None:
+def test_a_missing_comment_and_a_symlink_are_not_posted() -> None:
     assert comment("", "them/digitsum", "nothing.md") == []
     Path("link.md").symlink_to("/etc/passwd")
     assert comment("", "them/digitsum", "link.md") == []
@@ -110,7 +110,7 @@ def test_gitlab_retrains_for_the_same_changes_as_github() -> None:
 
 @pytest.fixture
 def retrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone in which a retraining has changed dvc.lock; the current directory is another, whose pushes come first."""
+    """A clone in which a retraining changed dvc.lock; the current directory is another clone, which pushes first."""
     call("git", "init", "-q", "--bare", "-b", "main", str(tmp_path / "origin.git"))
     for name in ("other", "retrained"):
         call("git", "clone", "-q", str(tmp_path / "origin.git"), str(tmp_path / name))
@@ -139,10 +139,10 @@ def push_all() -> None:
 
 
 def bring_back(retrained: Path, code: int = 0) -> tuple[str, str]:
-    """What it says, and dvc.lock of the origin after it."""
-    said = call(str(retrained / ".ci" / "bring-back"), code=code)
+    """The output, and dvc.lock at the origin afterwards."""
+    output = call(str(retrained / ".ci" / "bring-back"), code=code)
     call("git", "fetch", "-q", "origin", "main")
-    return said, call("git", "show", "FETCH_HEAD:dvc.lock")
+    return output, call("git", "show", "FETCH_HEAD:dvc.lock")
 
 
 def test_result_comes_back_once(retrained: Path) -> None:
@@ -150,38 +150,38 @@ def test_result_comes_back_once(retrained: Path) -> None:
     assert bring_back(retrained) == ("bring-back: nothing changed\n", "after\n")
 
 
-def test_result_comes_back_onto_commits_that_do_not_matter_to_it(retrained: Path) -> None:
+def test_result_comes_back_on_top_of_unrelated_commits(retrained: Path) -> None:
     Path("README.md").write_text("after\n")
     push_all()
-    said, lock = bring_back(retrained)
-    assert "bring-back: pushed to main\n" in said
+    output, lock = bring_back(retrained)
+    assert "bring-back: pushed to main\n" in output
     assert lock == "after\n"
     assert call("git", "show", "FETCH_HEAD:README.md") == "after\n"
-    assert bring_back(retrained) == ("bring-back: nothing changed\n", "after\n"), "it is on its branch as before"
+    assert bring_back(retrained) == ("bring-back: nothing changed\n", "after\n"), "its clone is on its branch again"
 
 
 @pytest.mark.parametrize("with_params", [False, True])
-def test_result_of_what_has_changed_since_does_not_come_back(retrained: Path, with_params: bool) -> None:
-    """Which is no harm, since that retrains, unless the params came from SET and are nowhere else."""
+def test_result_does_not_come_back_if_its_inputs_changed_meanwhile(retrained: Path, with_params: bool) -> None:
+    """The push that changed them retrains anyway; params from SET would be lost, so these are an error."""
     Path("stages/train.py").write_text("after\n")
     push_all()
     if with_params:
         (retrained / "params.yaml").write_text("of SET\n")
-    said, lock = bring_back(retrained, code=int(with_params))
+    output, lock = bring_back(retrained, code=int(with_params))
     assert lock == "before\n"
-    assert ("error: main has moved on, so the params" in said) == with_params
+    assert ("error: main has moved on, so the params" in output) == with_params
 
 
 @pytest.mark.parametrize("moved", [False, True])
-def test_branch_that_refuses_is_an_error(retrained: Path, moved: bool) -> None:
+def test_branch_that_refuses_the_commit_is_an_error(retrained: Path, moved: bool) -> None:
     if moved:
         Path("README.md").write_text("after\n")
         push_all()
     hook = retrained.parent / "origin.git" / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
-    said, lock = bring_back(retrained, code=1)
-    assert "error: main refuses the commit" in said
+    output, lock = bring_back(retrained, code=1)
+    assert "error: main refuses the commit" in output
     assert lock == "before\n"
 
 
@@ -229,10 +229,10 @@ WORKFLOWS = [*(ROOT / ".github" / "workflows").glob("*.yml")]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_workflows_are_the_thin_shell_that_they_should_be(path: Path) -> None:
-    """What the linters of make check do not ask: who may do what, and that no text of others gets into a shell."""
+def test_workflows_have_few_rights_and_pass_no_text_of_others_to_a_shell(path: Path) -> None:
+    """Rules that the linters of `make check` do not know."""
     workflow = yaml.safe_load(path.read_text())
-    triggers = workflow[True]  # YAML 1.1 reads `on` so
+    triggers = workflow[True]  # YAML 1.1 reads `on` as true
     assert "pull_request_target" not in triggers
     assert "concurrency" in workflow
     for name, job in workflow["jobs"].items():
@@ -240,7 +240,7 @@ def test_workflows_are_the_thin_shell_that_they_should_be(path: Path) -> None:
         rights = job.get("permissions", workflow["permissions"])
         runs_project = any(re.match(r"\s*(make |\.ci/(run|retrain))", step.get("run", "")) for step in job["steps"])
         if runs_project:
-            assert set(rights.values()) <= {"read"}, f"{path.name}: {name} runs what a pull request brings"
+            assert set(rights.values()) <= {"read"}, f"{path.name}: {name} runs code of a pull request"
         if "secrets." in str(job):
             assert "environment" in job, f"{path.name}: {name} has keys, so an environment decides who gets them"
         for step in job["steps"]:

@@ -1,4 +1,4 @@
-"""The comment on a pull request: it renders, is not too long, and says nothing that others put into it."""
+"""The comment on a pull request: it renders, it is not too long, and text of others stays text."""
 
 import pytest
 from hypothesis import given as examples
@@ -8,10 +8,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from digitsum.analysis.comparison import Comparison
+from digitsum.analysis.comparison import Comparison, compare_metrics
 from digitsum.retraining.comment import LONGEST, MARK, Story, render
 from digitsum.retraining.drift import Drift, Look
-from digitsum.retraining.dvc_runs import Outcome
+from digitsum.retraining.dvc_runs import StageRun
 
 HOSTILE = (
     "x`|\n\n# @everyone <img src=x onerror=alert(1)> [a](http://e.example) **b** $c$ </code> &lt; \\| ~~d~~ ![](x)"
@@ -24,13 +24,15 @@ def story(text: str = "text", many: int = 1) -> Story:
     return Story(
         title=f"97.10% right {text}",
         base=f"main {text}",
-        metrics={"accuracy": 0.971} | {f"{text}{number}": 0.5 for number in range(many)},
-        intervals={"accuracy": (0.96, 0.98)},
-        metrics_before={"accuracy": 0.967} | {f"{text}{number}": 0.6 for number in range(many)},
+        metrics=compare_metrics(
+            {"accuracy": 0.967} | {f"{text}{number}": 0.6 for number in range(many)},
+            {"accuracy": 0.971} | {f"{text}{number}": 0.5 for number in range(many)},
+            {"accuracy": (0.96, 0.98)},
+        ),
         comparison=Comparison(4000, 40, 24, 0.967, 0.971, 0.046),
         verdict=f"It is so. {text}",
         params={f"train.{text}{number}": (text * many, text) for number in range(many)},
-        stages=[Outcome(text, "run", 12.3) for _ in range(many)],
+        stages=[StageRun(text, "run", 12.3) for _ in range(many)],
         pairs=[(18, 19, 3, 9)] * many,
         drift=Drift((f"{text}.npy",) * many, look, look, 0.1, 0.01, 0.9, 0.88, 0.92, f"the champion {text}"),
         model=f"The model {text}",
@@ -56,12 +58,12 @@ def test_it_renders_as_tables_and_lists() -> None:
     assert [token.attrs["href"] for token in tokens if token.type == "link_open"] == ["http://mlflow.example/#/runs/1"]
     (block,) = (token.content for token in tokens if token.type == "fence")
     assert block == "git checkout 0123\n"
-    for said in ("40 fixed, 24 broken", "0.971 (0.96 to 0.98)", "+0.004", "12.3 s", "**New data**"):
+    for said in ("40 fixed, 24 broken", "97.10% (96.00% to 98.00%)", "+0.40 points, better", "12.3 s", "**New data**"):
         assert said in text
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "```\n</details>", "<!-- ", "| a | b |", "@someone #1 :x:", "a\u2028b"])
-def test_what_others_wrote_stays_text(text: str) -> None:
+def test_text_of_others_stays_text(text: str) -> None:
     plain, hostile = parsed(render(story("text"))), parsed(render(story(text)))
     assert shape(hostile) == shape(plain)
     assert {token.content.split()[0] for token in hostile if token.type == "html_inline"} <= TAGS

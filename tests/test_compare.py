@@ -1,4 +1,4 @@
-"""What changed since another result: real dvc, real git, real MLflow."""
+"""Comparisons with another result: real dvc, real git, real MLflow."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from shell import call
 from test_tracking import ON, digitsum, made, rows, store, sync, template  # noqa: F401 (fixtures)
 
 from digitsum.errors import InputError
-from digitsum.judging.compare import compare_with
+from digitsum.judging.compare import compare_results
 from digitsum.tracking.results.result import Result
 
 
@@ -35,9 +35,9 @@ def test_comparison_with_a_commit_a_run_and_the_champion() -> None:
     was, now = before["predicted"] == before["sum"], after["predicted"] == after["sum"]
     counts = f"{(~was & now).sum()} fixed, {(was & ~now).sum()} broken"
 
-    said = digitsum("compare", "HEAD")
-    assert f"with HEAD: {was.mean():.2%} before, {now.mean():.2%} now, of 40 test sums" in said
-    assert counts in said
+    output = digitsum("compare", "HEAD")
+    assert f"with HEAD: {was.mean():.2%} before, {now.mean():.2%} now, of 40 test sums" in output
+    assert counts in output
     assert counts in digitsum("compare", old.info.run_id)
     client, _ = store()
     client.create_registered_model("digitsum")
@@ -67,7 +67,9 @@ def test_comparison_with_a_commit_a_run_and_the_champion() -> None:
 
     cached("reports/predictions.csv").unlink()
     Path("reports/predictions.csv").unlink()
-    assert "error: reports/predictions.csv: missing, or not what dvc.lock says" in digitsum("compare", "HEAD", code=1)
+    assert "error: reports/predictions.csv: missing, or not the file that dvc.lock names" in digitsum(
+        "compare", "HEAD", code=1
+    )
     assert "not with the champion: reports/predictions.csv: missing" in digitsum("compare", "--if-champion")
     assert "nonsense: no such run, model or file" in digitsum("compare", "nonsense", code=1)
     first = call("git", "rev-list", "--max-parents=0", "HEAD").strip()
@@ -79,8 +81,8 @@ def test_results_on_other_test_data_or_without_predictions_are_refused() -> None
     lock = Path("dvc.lock").read_text()
     here = Result("here", lock)
     strips, predicted = (here.checksum(path) for path in ("data/processed/test/strips.npy", "reports/predictions.csv"))
-    with pytest.raises(InputError, match=r"judged on other test data \(data/processed/test/strips\.npy differs\)"):
-        compare_with(Result("that", lock.replace(str(strips), "f" * 32)))
+    with pytest.raises(InputError, match=r"evaluated on other test data \(data/processed/test/strips\.npy differs\)"):
+        compare_results(Result("that", lock.replace(str(strips), "f" * 32)))
     with pytest.raises(InputError, match="neither in DVC's cache nor in MLflow nor in a remote"):
-        compare_with(Result("that", lock.replace(str(predicted), "f" * 32)))
+        compare_results(Result("that", lock.replace(str(predicted), "f" * 32)))
     assert not Path("reports/comparison.html").exists()

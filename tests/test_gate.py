@@ -1,4 +1,4 @@
-"""The gate: a challenger passes if it is better beyond chance, and nowhere too bad."""
+"""The gate: a challenger passes if it is significantly better, and no check fails."""
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ STRIPS = 400
 
 
 def table(right: np.ndarray) -> pd.DataFrame:
-    """Predictions of strips with the sums 0 to 9 in turn, of which these are right; rightly sure of itself."""
+    """Predictions for strips with the sums 0 to 9 in turn, right where `right` is, and calibrated."""
     sums = np.arange(len(right)) % 10
     predicted = np.where(right, sums, (sums + 1) % 10)
     columns = {"sum": sums, "predicted": predicted, "probability": np.full(len(right), max(right.mean(), 0.01))}
@@ -61,17 +61,17 @@ def test_better_passes_and_worse_does_not(rng: np.random.Generator, images: np.n
     assert "fails on improvement -15.00 points (at least +1.00)" in str(verdict)
 
 
-def test_the_same_twice_is_no_improvement(rng: np.random.Generator, images: np.ndarray) -> None:
+def test_the_same_predictions_are_no_improvement(rng: np.random.Generator, images: np.ndarray) -> None:
     same = table(share(rng, 0.9))
     assert failed(judge(same, same, images, 1, 5.0, GATE)) == ["improvement", "McNemar exact p"]
 
 
-def test_what_may_be_chance_does_not_pass(rng: np.random.Generator, images: np.ndarray) -> None:
+def test_an_improvement_that_may_be_chance_does_not_pass(rng: np.random.Generator, images: np.ndarray) -> None:
     before = share(rng, 0.9)
     after = before.copy()
-    after[np.flatnonzero(~before)[:5]] = True  # of five coins, all show heads once in 16 times, either way
+    after[np.flatnonzero(~before)[:5]] = True  # five coins all land on the same side once in 16 times
     assert failed(judge(table(after), table(before), images, 1, 5.0, GATE)) == ["McNemar exact p"]
-    after[np.flatnonzero(~before)[:6]] = True  # of six, once in 32 times
+    after[np.flatnonzero(~before)[:6]] = True  # six coins, once in 32 times
     assert judge(table(after), table(before), images, 1, 5.0, GATE).passes
 
 
@@ -86,8 +86,8 @@ def test_one_broken_slice_is_enough(images: np.ndarray) -> None:
     assert judge(table(after), table(before), images, 1, 5.0, gate.model_copy(update={"max_broken_slices": 9})).passes
 
 
-def test_much_better_elsewhere_makes_no_slice_worse(images: np.ndarray) -> None:
-    """Six coins that all show tails are no proof among so many slices, whatever the others show."""
+def test_a_few_broken_strips_among_many_slices_may_be_chance(images: np.ndarray) -> None:
+    """Six coins that all show tails are not significant among so many slices, however many strips are fixed."""
     sums = np.arange(STRIPS) % 10
     before = sums >= 8
     after = ~before
@@ -95,8 +95,8 @@ def test_much_better_elsewhere_makes_no_slice_worse(images: np.ndarray) -> None:
     assert judge(table(after), table(before), images, 1, 5.0, GATE).broken_slices == ()
 
 
-def test_mistakes_do_not_choose_the_slices_that_they_count_in(images: np.ndarray) -> None:
-    """Where the truth is unknown: all that the challenger breaks reads as one digit, which the champion's do not."""
+def test_slices_by_the_challengers_reading_do_not_judge_it(images: np.ndarray) -> None:
+    """Where the truth is unknown: the challenger reads one digit on all strips that it breaks."""
     before, after = np.ones(STRIPS, bool), np.ones(STRIPS, bool)
     before[:100], after[100:140] = False, False
     challenger = table(after)
@@ -114,7 +114,7 @@ def test_mistakes_do_not_choose_the_slices_that_they_count_in(images: np.ndarray
         ({"max_latency": 1.0}, "latency of one strip"),
     ],
 )
-def test_each_floor_alone_holds_back_a_first_model(
+def test_each_floor_alone_refuses_a_first_model(
     rng: np.random.Generator, images: np.ndarray, change: dict, name: str
 ) -> None:
     model = table(share(rng, 0.9))
@@ -122,14 +122,14 @@ def test_each_floor_alone_holds_back_a_first_model(
     assert failed(judge(model, None, images, 1, 5.0, GATE.model_copy(update=change))) == [name]
 
 
-def test_too_few_strips_decide_nothing(images: np.ndarray) -> None:
+def test_too_few_strips_are_an_error(images: np.ndarray) -> None:
     few = table(np.ones(99, bool))
     with pytest.raises(InputError, match="99 test strips are too few to decide"):
         judge(few, few, images[:99], 1, 5.0, GATE)
 
 
 @examples(st.lists(st.integers(0, 36), min_size=1, max_size=200), st.floats(0.01, 0.49))
-def test_tails_are_whole_sums_and_at_least_the_share_at_each_end(sums: list[int], share: float) -> None:
+def test_tails_are_whole_sums_with_at_least_the_share_at_each_end(sums: list[int], share: float) -> None:
     values = np.array(sums)
     tails = in_tails(values, share)
     inside = values[~tails]

@@ -1,4 +1,4 @@
-"""Intervals hold what they say they hold, calibration and coverage are what they say they are."""
+"""Intervals have their coverage, and calibration error and coverage have their definitions."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from digitsum.analysis.intervals import bootstrap, wilson
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_interval_solves_its_equation(pair: tuple[int, int]) -> None:
-    """Its ends are the shares p for which the observed share is 1.96 standard errors of p away."""
+    """At its ends p, the observed share is 1.96 standard errors of p away from p."""
     hits, count = pair
     low, high = wilson(hits, count)
     assert 0 <= low <= hits / count <= high <= 1
@@ -22,7 +22,7 @@ def test_wilson_interval_solves_its_equation(pair: tuple[int, int]) -> None:
             assert abs(hits / count - end) == pytest.approx(1.959964 * np.sqrt(end * (1 - end) / count), abs=1e-7)
 
 
-def test_bootstrap_of_a_mean_is_that_of_the_normal_distribution(rng: np.random.Generator) -> None:
+def test_bootstrap_of_a_mean_agrees_with_the_normal_distribution(rng: np.random.Generator) -> None:
     values = rng.exponential(size=2000)
     table = bootstrap(lambda weights: {"mean": weights @ values / weights.sum(axis=1)}, 2000).set_index("figure")
     error = values.std() / np.sqrt(2000)
@@ -30,28 +30,28 @@ def test_bootstrap_of_a_mean_is_that_of_the_normal_distribution(rng: np.random.G
     assert table.loc["mean"].tolist() == pytest.approx(expected, abs=0.15 * error)
 
 
-def test_bootstrap_is_the_same_each_time(rng: np.random.Generator) -> None:
+def test_bootstrap_is_deterministic(rng: np.random.Generator) -> None:
     values = rng.random(50)
     first, again = (bootstrap(lambda weights: {"mean": weights @ values / 50}, 50) for _ in range(2))
     pd.testing.assert_frame_equal(first, again, check_exact=True)
 
 
-@pytest.mark.parametrize(("shift", "honest"), [(0.0, True), (0.1, False)])
-def test_only_honest_probabilities_may_have_no_calibration_error(
-    rng: np.random.Generator, shift: float, honest: bool
+@pytest.mark.parametrize(("shift", "calibrated"), [(0.0, True), (0.1, False)])
+def test_only_calibrated_probabilities_may_have_no_calibration_error(
+    rng: np.random.Generator, shift: float, calibrated: bool
 ) -> None:
     probability = rng.uniform(0.2, 0.8, 4000)
     correct = rng.random(4000) < probability + shift
     table = bootstrap(
         lambda weights: {"error": calibration_error(probability, correct, weights)}, 4000, biased=("error",)
     )
-    assert (table["low"][0] == 0) == honest
+    assert (table["low"][0] == 0) == calibrated
     assert table["low"][0] <= table["value"][0] <= table["high"][0]
-    if not honest:
+    if not calibrated:
         assert table["value"][0] == pytest.approx(shift, abs=0.02)
 
 
-def test_reliability_bins_hold_equally_many_and_average_to_the_whole(rng: np.random.Generator) -> None:
+def test_reliability_bins_have_equally_many_strips_and_average_to_the_whole(rng: np.random.Generator) -> None:
     probability = rng.random(1003)
     correct = rng.random(1003) < probability
     table = reliability(probability, correct)
@@ -66,7 +66,7 @@ def test_reliability_bins_hold_equally_many_and_average_to_the_whole(rng: np.ran
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1000), st.booleans()), min_size=1, max_size=40), st.sampled_from([0.5, 0.9]))
-def test_coverage_is_the_longest_prefix_that_is_right_enough(pairs: list[tuple[int, bool]], wanted: float) -> None:
+def test_coverage_is_the_longest_prefix_with_the_wanted_accuracy(pairs: list[tuple[int, bool]], wanted: float) -> None:
     probability, correct = (np.array(part) for part in zip(*pairs, strict=True))
     found = coverage(probability / 1000, correct.astype(bool), np.ones((1, len(pairs))), wanted)[0]
     right = [each for _, each in sorted(pairs, key=lambda pair: -pair[0])]

@@ -1,4 +1,4 @@
-"""Counts of sums taken for others, and what follows from them."""
+"""The confusion matrix of sums, and what follows from it."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_confusion_adds_up(pairs: list[tuple[int, int]]) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(PAIRS)
-def test_each_sum_by_itself_is_judged_as_by_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+def test_metrics_of_each_sum_equal_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     sums, predicted = np.array(pairs).T
     matrix = counts.confusion_matrix(sums, predicted, 9)
     found = counts.per_sum(matrix, [range(label, label + 1) for label in range(10)])
@@ -45,7 +45,7 @@ def test_each_sum_by_itself_is_judged_as_by_scikit_learn(pairs: list[tuple[int, 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=37))
-def test_pooled_sums_are_all_there_and_none_is_rare(support: list[int]) -> None:
+def test_pools_contain_every_sum_and_enough_strips(support: list[int]) -> None:
     groups = counts.pooled(np.array(support))
     assert [label for group in groups for label in group] == list(range(len(support)))
     if sum(support) >= counts.FEW:
@@ -54,7 +54,7 @@ def test_pooled_sums_are_all_there_and_none_is_rare(support: list[int]) -> None:
         assert len(groups) == 1
 
 
-def test_a_pool_is_judged_by_the_sums_of_its_own_strips() -> None:
+def test_a_pool_counts_a_strip_as_right_only_for_its_own_sum() -> None:
     matrix = np.array([[1, 1, 0], [0, 0, 2], [0, 0, 6]])
     first, last = counts.per_sum(matrix, [range(2), range(2, 3)]).to_dict("records")
     assert (first["support"], first["recall"], first["precision"]) == (4, 0.25, 0.5)

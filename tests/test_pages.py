@@ -9,9 +9,10 @@ from browser import page
 from servers import mlflow_server
 from test_outbox import a_result
 
-from digitsum.analysis import metrics, predictions
-from digitsum.analysis.calibration import reliability, risk_by_coverage
-from digitsum.analysis.confusion import analyse
+from digitsum.analysis import predictions
+from digitsum.analysis.calibration import reliability_with_untempered, risk_by_coverage
+from digitsum.analysis.confusion import analyze
+from digitsum.analysis.metrics import Evidence, by_slice, measure, scores, with_intervals
 from digitsum.analysis.report import Evaluation, render_report
 from digitsum.analysis.slices import TOUCHING, slices
 from digitsum.files import write_text
@@ -50,19 +51,24 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     numbers = {"read": read, "centres": centres, "read_given_sum": truth, "centres_given_sum": centres}
     table = predictions.tabulate(sums, log_probability, numbers | {"digits": truth, "digit_centres": centres})
     images = rng.integers(0, 256, (600, 40, 168), dtype=np.uint8)
-    correct, sure = predicted == sums, np.full(600, 0.99)
-    figures, parts = metrics.summarise(sums, log_probability, log_probability), slices(images, table, 4)
-    reliable = reliability(sure, correct)
-    evaluation = Evaluation(
-        metrics.headline(figures, correct, parts[TOUCHING], 1.0) | {"digit_accuracy": (read == truth).mean()},
-        figures,
-        metrics.by_slice(parts, metrics.scores(sums, log_probability)),
-        reliable.join(reliable[["confidence", "accuracy"]].add_prefix("untempered_")),
-        risk_by_coverage(sure, correct),
-    )
+    parts = slices(images, table, 4)
+    truth = {"digits": truth, "centres": centres, "read": read, "read_centres": centres}
+    evidence = Evidence(sums, log_probability, log_probability, 1.0, parts[TOUCHING], **truth)
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_text(path, render_report(evaluation, analyse(table, 36), images, shown=20))
+    write_text(path, render_report(evaluated(evidence, parts), analyze(table, 36), images, shown=20))
     return path
+
+
+def evaluated(evidence: Evidence, parts: dict[str, np.ndarray]) -> Evaluation:
+    """The tables that evaluate writes."""
+    figures = with_intervals(evidence)
+    return Evaluation(
+        measure(evidence, figures),
+        figures,
+        by_slice(parts, scores(evidence)),
+        reliability_with_untempered(evidence.confidence, evidence.untempered.max(axis=1), evidence.correct),
+        risk_by_coverage(evidence.confidence, evidence.correct),
+    )
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -93,7 +99,7 @@ def test_report_opens_offline_at_any_width(report: Path, width: int, scheme: str
         assert faults == []
 
 
-def test_report_answers_hands(report: Path) -> None:
+def test_report_shows_cells_changes_shades_and_sorts_tables(report: Path) -> None:
     with page(1280) as tab:
         tab.goto(report.as_uri())
         cell = tab.locator("#matrix .cell").first
@@ -117,15 +123,9 @@ def test_report_of_a_model_that_does_not_read_and_is_always_right() -> None:
     sums = np.arange(37)
     log_probability = np.log(np.where(np.eye(37) > 0, 1 - 36e-6, 1e-6))
     table = predictions.tabulate(sums, log_probability, {})
-    images, correct = np.zeros((37, 40, 168), np.uint8), np.ones(37, bool)
-    figures, reliable = metrics.summarise(sums, log_probability, log_probability), reliability(np.ones(37), correct)
-    evaluation = Evaluation(
-        metrics.headline(figures, correct, ~correct, 1.0),
-        figures,
-        metrics.by_slice(slices(images, table, 4), metrics.scores(sums, log_probability)),
-        reliable.join(reliable[["confidence", "accuracy"]].add_prefix("untempered_")),
-        risk_by_coverage(np.ones(37), correct),
-    )
-    text = render_report(evaluation, analyse(table, 36), images, shown=20)
+    images = np.zeros((37, 40, 168), np.uint8)
+    evidence = Evidence(sums, log_probability, log_probability, 1.0, np.zeros(37, bool))
+    evaluation = evaluated(evidence, slices(images, table, 4))
+    text = render_report(evaluation, analyze(table, 36), images, shown=20)
     assert "None: every sum is right." in text
     assert "digits-inferred" not in text

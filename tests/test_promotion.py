@@ -1,4 +1,4 @@
-"""Promotion that cannot be decided changes nothing: real dvc, real MLflow."""
+"""A promotion that cannot be judged changes nothing: real dvc, real MLflow."""
 
 import shutil
 from pathlib import Path
@@ -19,21 +19,21 @@ def newest() -> str:
 
 
 def state(client: MlflowClient) -> tuple[dict[str, int], list[tuple[int, dict[str, str]]]]:
-    """Everything that promotion may change."""
+    """Aliases and tags of versions: everything that promotion may change."""
     versions = client.search_model_versions("name='digitsum'")
     return aliases(client), sorted((int(version.version), dict(version.tags)) for version in versions)
 
 
 def refused_untouched(client: MlflowClient, *words: str) -> str:
     before = state(client)
-    said = digitsum("promote", *words, code=1)
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
+    output = digitsum("promote", *words, code=1)
+    assert output.startswith("error: ")
+    assert output.count("\n") == 1
     assert state(client) == before
-    return said
+    return output
 
 
-def test_what_cannot_be_judged_changes_nothing(made: Path) -> None:
+def test_a_model_that_cannot_be_judged_changes_nothing(made: Path) -> None:
     change(made, "gate", **LOW)
     digitsum("sync")
     digitsum("promote", newest())
@@ -41,32 +41,32 @@ def test_what_cannot_be_judged_changes_nothing(made: Path) -> None:
     assert aliases(client) == {"champion": 1}
     first = newest()
 
-    change(made, "preprocess", seed=2)  # of which the champion may know some
+    change(made, "preprocess", seed=2)  # the champion may have learned some of these test glyphs
     call("dvc", "repro", **ON)
     digitsum("sync")
     assert "were split with preprocess.seed 1, the challenger's with 2" in refused_untouched(client, newest())
     change(made, "preprocess", seed=1)
-    change(made, "strip", width=176)  # other strips altogether
+    change(made, "strip", width=176)  # strips of another size
     call("dvc", "repro", **ON)
     digitsum("sync")
     other = newest()
     assert other != first
-    said = refused_untouched(client, other)
-    assert "takes strips with width 168, the challenger 176" in said
+    output = refused_untouched(client, other)
+    assert "takes strips with width 168, the challenger 176" in output
     change(made, "gate", min_strips=41)
     assert "40 test strips are too few to decide" in refused_untouched(client, other, "--anew")
     change(made, "gate", min_strips=20)
     assert "no such run" in refused_untouched(client, "nothing")
-    said = digitsum("promote", other, code=1, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    assert said.startswith("error: http://127.0.0.1:9: the MLflow store cannot be used (")
+    output = digitsum("promote", other, code=1, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert output.startswith("error: http://127.0.0.1:9: the MLflow store cannot be used (")
 
     for model in client.search_logged_models([store()[1]]):
         if model.source_run_id == first:
             client.delete_logged_model(model.model_id)
     shutil.rmtree(".dvc/cache/files")
-    said = refused_untouched(client, other)
-    assert said.startswith("error: models:/digitsum@champion: models:/m-")
-    assert "is gone" in said
+    output = refused_untouched(client, other)
+    assert output.startswith("error: models:/digitsum@champion: models:/m-")
+    assert "is gone" in output
 
     assert "becomes champion in place of version 1" in digitsum("promote", other, "--anew")
     assert aliases(client) == {"champion": 2}

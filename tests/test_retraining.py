@@ -17,8 +17,7 @@ from shell import call, start
 from test_tracking import ON, digitsum
 
 from digitsum.errors import InputError
-from digitsum.retraining import dvc_runs as pipeline
-from digitsum.retraining import overrides
+from digitsum.retraining import dvc_runs, overrides
 
 ONE_DIGIT = {  # learned within seconds
     "strip": {"digits": 1, "width": 56},
@@ -31,12 +30,12 @@ BRING_BACK = str(ROOT / ".ci" / "bring-back")
 
 @pytest.fixture
 def shop(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of a bare origin, with a folder as its DVC remote; it has params and no result."""
+    """A clone of a bare origin, with a folder as its DVC remote; it has params but no result."""
     place = tmp_path_factory.mktemp("shop")
     (place / "remote").mkdir()
     for section, values in ONE_DIGIT.items():
         change(repository, section, **values)
-    for part in ("data", "models", "reports"):  # as DVC writes them
+    for part in ("data", "models", "reports"):  # DVC writes these files
         (repository / part).mkdir(exist_ok=True)
         (repository / part / ".gitignore").touch()
     (repository / ".ci").mkdir()
@@ -65,7 +64,7 @@ def clone(shop: Path, name: str) -> Path:
 
 
 def became(comment: str) -> dict[str, str]:
-    """What became of each stage, by the comment."""
+    """How `dvc repro` dealt with each stage, according to the comment."""
     rows = [line.split(" | ") for line in comment.splitlines() if line.startswith("| <code>") and line.endswith(" s |")]
     return {row[0].removeprefix("| <code>").removesuffix("</code>"): row[1].split()[0].strip(",") for row in rows}
 
@@ -84,80 +83,80 @@ def test_from_commit_to_champion(shop: Path) -> None:  # noqa: PLR0915 (one stor
         there = {"MLFLOW_TRACKING_URI": uri}
         client = MlflowClient(uri)
 
-        said = digitsum("retrain", **there)
-        assert set(became(said).values()) == {"ran"}
-        assert "becomes the first champion" in said
+        output = digitsum("retrain", **there)
+        assert set(became(output).values()) == {"ran"}
+        assert "becomes the first champion" in output
         assert aliases(client) == {"champion": 1}
         assert "bring-back: pushed to main" in call(".ci/bring-back")
 
         call("git", "fetch", "-q")
-        said = digitsum("retrain", **there)
-        assert became(said) == skipped
-        assert "is the champion already" in said
+        output = digitsum("retrain", **there)
+        assert became(output) == skipped
+        assert "is the champion already" in output
         assert call(".ci/bring-back") == "bring-back: nothing changed\n"
         first = model_md5()
-        said = digitsum("retrain", "--force", **there)
-        assert set(became(said).values()) == {"ran"}
-        assert "it is the same, byte for byte" in said
+        output = digitsum("retrain", "--force", **there)
+        assert set(became(output).values()) == {"ran"}
+        assert "it has the same bytes" in output
         assert model_md5() == first
         assert len(client.search_model_versions("name='digitsum'")) == 1
 
         change(Path(), "train", epochs=3)
         commit("better")
-        said = digitsum("retrain", **there)
-        assert became(said) == skipped | dict.fromkeys(("train", "evaluate", "confusion"), "ran")
-        assert "becomes champion in place of version 1" in said
-        assert "| <code>train.epochs</code> | <code>1</code> | <code>3</code> |" in said
-        assert "on the same 400 test strips" in said
-        assert f"{uri}/#/experiments/" in said
+        output = digitsum("retrain", **there)
+        assert became(output) == skipped | dict.fromkeys(("train", "evaluate", "confusion"), "ran")
+        assert "becomes champion in place of version 1" in output
+        assert "| <code>train.epochs</code> | <code>1</code> | <code>3</code> |" in output
+        assert "on the same 400 test strips" in output
+        assert f"{uri}/#/experiments/" in output
         assert aliases(client) == {"champion": 2}
         version = client.get_model_version("digitsum", "2")
         assert version.tags["digitsum.verdict"] == "passes"
         assert version.tags["digitsum.replaced"] == "1"
-        assert version.description in html.unescape(said)
+        assert version.description in html.unescape(output)
         (verdict,) = (item.path for item in client.list_artifacts(version.run_id, "verdicts"))
         assert verdict == "verdicts/version-2-against-1.json"
         call(".ci/bring-back")
 
         change(Path(), "confusion", examples=3)
         commit("confusion alone")
-        said = digitsum("retrain", **there)
-        assert became(said) == skipped | {"confusion": "ran"}
+        output = digitsum("retrain", **there)
+        assert became(output) == skipped | {"confusion": "ran"}
         assert aliases(client) == {"champion": 2}
         call(".ci/bring-back")
 
         os.chdir(clone(shop, "elsewhere"))  # with an empty cache
-        said = digitsum("retrain", **there)
-        assert became(said) == skipped
+        output = digitsum("retrain", **there)
+        assert became(output) == skipped
         assert call(".ci/bring-back") == "bring-back: nothing changed\n"
-        Path("dvc.lock").unlink()  # as if nobody had brought it back
-        said = digitsum("retrain", **there)
-        assert set(became(said).values()) == {"restored"}
+        Path("dvc.lock").unlink()  # as if no result had come back
+        output = digitsum("retrain", **there)
+        assert set(became(output).values()) == {"restored"}
         assert aliases(client) == {"champion": 2}
         call("git", "checkout", "-q", ".")
 
         change(Path(), "train", epochs=1)
-        change(Path(), "preprocess", train_strips=799, test_strips=399)  # so that the champion is judged again
+        change(Path(), "preprocess", train_strips=799, test_strips=399)  # so the champion predicts again
         commit("worse")
-        said = digitsum("retrain", **there)
-        assert "does not become champion in place of version 2. On the same 399 test strips" in said
-        assert "so there is no paired test" in said, "what main has was judged on other strips"
+        output = digitsum("retrain", **there)
+        assert "does not become champion in place of version 2. On the same 399 test strips" in output
+        assert "There is no paired test with " in output, "the result of main was evaluated on other strips"
         assert aliases(client) == {"champion": 2, "challenger": 3}
         worse = client.get_model_version("digitsum", "3")
         assert worse.tags["digitsum.verdict"] == "refused"
-        said = digitsum("promote", worse.run_id, "--dry-run", code=3, **there)
-        assert "would not become champion" in said
+        output = digitsum("promote", worse.run_id, "--dry-run", code=3, **there)
+        assert "would not become champion" in output
         call(".ci/bring-back")
 
         assert "version 1 " in digitsum("rollback", **there)
         assert aliases(client) == {"champion": 1, "challenger": 3}
-        said = digitsum("promote", version.run_id, code=1, **there)
-        assert "was champion and rolled back" in said
+        output = digitsum("promote", version.run_id, code=1, **there)
+        assert "was champion and rolled back" in output
         assert digitsum("rollback", code=1, **there).startswith("error: models:/digitsum/1: replaced no other")
         digitsum("promote", version.run_id, "--anew", **there)
         assert aliases(client) == {"champion": 2, "challenger": 3}
         digitsum("promote", client.get_model_version("digitsum", "1").run_id, "--anew", **there)
-        for number in ("1", "2", "1"):  # now champion; then withdrawn; and at last champion again
+        for number in ("1", "2", "1"):  # champion now, then withdrawn, then champion again
             assert aliases(client)["champion"] == int(number)
             assert "digitsum.withdrawn" not in client.get_model_version("digitsum", number).tags
             digitsum("rollback", **there)
@@ -165,7 +164,7 @@ def test_from_commit_to_champion(shop: Path) -> None:  # noqa: PLR0915 (one stor
 
 def test_two_pushes_at_once(shop: Path) -> None:
     with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as (uri, _):
-        MlflowClient(uri).create_experiment("digitsum")  # which races where there is none
+        MlflowClient(uri).create_experiment("digitsum")  # two processes that create it race
         there = ON | {"MLFLOW_TRACKING_URI": uri}
         processes: list[subprocess.Popen[str]] = []
         for seed in (11, 12):
@@ -174,13 +173,13 @@ def test_two_pushes_at_once(shop: Path) -> None:
             call("git", "commit", "-qam", f"seed {seed}")
             processes.append(start("python", "-m", "digitsum", "retrain", **there))
         for process in processes:
-            said, _ = process.communicate(timeout=600)
-            assert process.returncode == 0, said
-        said = [
+            output, _ = process.communicate(timeout=600)
+            assert process.returncode == 0, output
+        output = [
             call("git", "-C", str(shop / f"runner-{seed}"), "push", "-q", "origin", "main", code=code)
             for seed, code in ((11, 0), (12, 1))
         ]
-        assert "rejected" in said[1]
+        assert "rejected" in output[1]
         for seed, outcome in ((11, "pushed to main"), (12, "has moved on")):
             assert outcome in call(str(shop / f"runner-{seed}" / ".ci" / "bring-back"))
 
@@ -197,10 +196,10 @@ def test_two_pushes_at_once(shop: Path) -> None:
     assert "Data and pipelines are up to date" in call("dvc", "status")
 
 
-def test_what_nobody_set_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_ci_leaves_empty_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    pipeline.forget_empty()
+    dvc_runs.drop_empty_settings()
     assert "AWS_DEFAULT_REGION" not in os.environ
     assert os.environ["AWS_ACCESS_KEY_ID"] == "a"
 
@@ -211,7 +210,7 @@ def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generato
         images = np.zeros((count, 40, 56), np.uint8)
         for image, digit in zip(images, sums, strict=True):
             left = rng.integers(2, 40)
-            image[4 : 8 + 3 * digit, left : left + 10] = brightness - rng.integers(40)  # as long as the digit is large
+            image[4 : 8 + 3 * digit, left : left + 10] = brightness - rng.integers(40)  # longer for larger digits
         number = len(list(Path("data/external").glob("data*.npy")))
         np.save(f"data/external/data{number}.npy", images)
         np.save(f"data/external/lab{number}.npy", sums.astype(np.uint8))
@@ -224,27 +223,27 @@ def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generato
     assert "New data" not in digitsum("retrain")
     call(".ci/bring-back")
     strips(5, 200, 100)
-    said = digitsum("retrain")
-    assert became(said)["ingest"] == "ran"
-    assert "**New data**: 2 files (<code>data1.npy</code>, <code>lab1.npy</code>)" in said
-    assert "Before retraining, the champion (version 1) had " in said
-    assert "On the same " in said, "the old strips have kept their parts"
-    (row,) = (line.split(" | ") for line in said.splitlines() if line.startswith("| mean sum"))
+    output = digitsum("retrain")
+    assert became(output)["ingest"] == "ran"
+    assert "**New data**: 2 files (<code>data1.npy</code>, <code>lab1.npy</code>)" in output
+    assert "Before retraining, the champion (version 1) had " in output
+    assert "On the same " in output, "the old strips have kept their parts"
+    (row,) = (line.split(" | ") for line in output.splitlines() if line.startswith("| mean sum"))
     assert float(row[1]) + 1 < float(row[2].removesuffix(" |"))
-    said = digitsum("retrain", CI="true")
-    assert "New data" not in said, "it is known by now"
-    assert "the MLflow store is a file that goes with this runner" in said
+    output = digitsum("retrain", CI="true")
+    assert "New data" not in output, "an earlier retraining read it"
+    assert "the MLflow store is a file on this runner and goes with it" in output
     call(".ci/bring-back")
     os.chdir(clone(shop, "elsewhere"))
-    assert set(became(digitsum("retrain")).values()) == {"skipped"}, "data pointers bring all of it"
+    assert set(became(digitsum("retrain")).values()) == {"skipped"}, "DVC pulls the data too"
 
 
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        ("train.epoch=3", "no param train.epoch in params.yaml"),
+        ("train.epoch=3", "there is no param train.epoch in params.yaml"),
         ("train=3", "not of the form section.key=value"),
-        ("train.augment=3", "no param train.augment in params.yaml"),
+        ("train.augment=3", "there is no param train.augment in params.yaml"),
         ("train.epochs=$(touch broken)", "not of the form section.key=value"),
         ("train.epochs=3;touch", "not of the form section.key=value"),
         ("train.epochs=`id`", "not of the form section.key=value"),
@@ -252,7 +251,7 @@ def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generato
         ("model.head=boxes", "`model.head` is 'boxes'"),
     ],
 )
-def test_overrides_that_do_not_hold_change_nothing(project: Path, words: str, fault: str) -> None:
+def test_invalid_overrides_change_nothing(project: Path, words: str, fault: str) -> None:
     before = Path("params.yaml").read_bytes()
     names = {path.name for path in project.iterdir()}
     with pytest.raises(InputError, match=re.escape(fault)) as raised:
@@ -282,27 +281,27 @@ def test_overrides_change_what_they_name_and_keep_the_rest() -> None:
 
 def test_remotes_and_stores_that_cannot_be_used(shop: Path) -> None:
     (shop / "remote").rmdir()
-    said = digitsum("retrain", code=1)
+    output = digitsum("retrain", code=1)
     assert (
-        said
-        == f"error: {shop / 'remote'}: the folder of the DVC remote shared is not there; mount it, or mkdir -p it\n"
+        output
+        == f"error: {shop / 'remote'}: the folder of the DVC remote shared is missing; mount it, or mkdir -p it\n"
     )
     call("dvc", "remote", "add", "-q", "-f", "-d", "shared", f"http://127.0.0.1:{free_port()}/nothing")
-    said = digitsum("retrain", code=1)
-    assert said.startswith("error: http://127.0.0.1:")
-    assert "the DVC remote shared cannot be used (" in said
-    assert said.count("\n") == 1
+    output = digitsum("retrain", code=1)
+    assert output.startswith("error: http://127.0.0.1:")
+    assert "the DVC remote shared cannot be used (" in output
+    assert output.count("\n") == 1
     (shop / "remote").mkdir()
     call("dvc", "remote", "add", "-q", "-f", "-d", "shared", str(shop / "remote"))
-    said = digitsum("retrain", code=1, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    assert said.startswith("error: http://127.0.0.1:9: the MLflow store cannot be used (")
+    output = digitsum("retrain", code=1, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert output.startswith("error: http://127.0.0.1:9: the MLflow store cannot be used (")
     assert not Path("dvc.lock").exists()
     call("dvc", "remote", "remove", "-q", "shared")
     assert digitsum("retrain", code=1).startswith("error: .dvc/config: no default remote; dvc remote add --default")
 
 
 def test_s3_as_remote(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From docs/ci.md. In processes of their own: the connections that DVC opens to S3 it leaves to the end of it."""
+    """As in docs/ci.md; in separate processes, since DVC keeps its connections to S3 open until its process ends."""
     retrain = (sys.executable, "-m", "digitsum", "retrain")
     with s3_server() as (endpoint, keys):
         for name, value in keys.items():
@@ -319,5 +318,5 @@ def test_s3_as_remote(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         os.chdir(clone(shop, "elsewhere"))
         assert set(became(call(*retrain, **ON)).values()) == {"skipped"}
         assert model_md5() == md5
-    said = call(*retrain, code=1, **ON)
-    assert "error: s3://digitsum/dvc: the DVC remote shared cannot be used (" in said
+    output = call(*retrain, code=1, **ON)
+    assert "error: s3://digitsum/dvc: the DVC remote shared cannot be used (" in output

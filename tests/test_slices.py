@@ -1,4 +1,4 @@
-"""Slices of the test strips: by truth where it is known, by readings where not."""
+"""Slices of the test strips, by the truth where it is known and by readings where it is not."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ CENTRES = np.array([[20, 40, 60, 80], [20, 34, 60, 90], [20, 60, 100, 140], [14,
 
 @pytest.fixture
 def images() -> np.ndarray:
-    """A stroke 6 pixels wide, or if neighbours are 14 px apart, 14, at each centre."""
+    """A stroke at each center: 14 pixels wide if neighbors are 14 pixels apart, otherwise 6."""
     strips = np.zeros((len(CENTRES), 40, 168), np.uint8)
     for strip, centres in zip(strips, CENTRES, strict=True):
         reach = 7 if np.diff(centres).min() == 14 else 3
@@ -56,12 +56,12 @@ def test_slices_hold_the_strips_that_they_name(images: np.ndarray, known: bool) 
 
 
 @pytest.mark.parametrize("start", ["sum", "ink", "glyphs", "closest"])
-def test_each_kind_parts_the_strips(images: np.ndarray, start: str) -> None:
+def test_every_strip_is_in_one_slice_of_each_kind(images: np.ndarray, start: str) -> None:
     found = [part for name, part in slices(images, tabulate(DIGITS, None), 4).items() if name.startswith(start)]
     assert (np.sum(found, axis=0) == 1).all()
 
 
-def test_without_truth_and_readings_the_pictures_and_sums_remain(images: np.ndarray) -> None:
+def test_without_truth_and_readings_slices_are_by_ink_and_sum(images: np.ndarray) -> None:
     found = slices(images, tabulate(None, None), 4)
     assert {name.split()[0] for name in found} == {"sum", "ink", "glyphs"}
     blank = slices(np.zeros_like(images), tabulate(None, None), 4)

@@ -1,1 +1,1 @@
-"""What a model gets right and wrong: metrics, pictures, pages."""
+"""What a model gets right and wrong: metrics, intervals, comparisons, charts and pages."""

@@ -1,4 +1,4 @@
-"""Whether stated probabilities are true, and what they are good for."""
+"""Calibration: whether predicted probabilities equal accuracy, and how many strips they let a model answer."""
 
 import numpy as np
 import pandas as pd
@@ -7,19 +7,19 @@ from jaxtyping import Bool, Float, Int
 from digitsum.analysis.intervals import wilson
 
 BINS = 10
-WANTED = 0.995  # accuracy
-POINTS = 200  # of the curve
+WANTED = 0.995  # accuracy that `coverage` holds
+POINTS = 200  # on the curve of risk against coverage
 
 
 def bins(probability: Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """The bin of each strip: equally many strips in each, ordered by probability."""
+    """The bin of each strip: bins are ordered by probability, and all have equally many strips."""
     found = np.empty(len(probability), np.int64)
     found[np.argsort(probability, kind="stable")] = np.arange(len(probability)) * BINS // len(probability)
     return found
 
 
 def reliability(probability: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"]) -> pd.DataFrame:
-    """Mean stated probability (`confidence`) against the share that was right, with its Wilson interval, bin by bin."""
+    """A row for each bin: mean predicted probability (`confidence`), and accuracy with its Wilson interval."""
     table = pd.DataFrame({"bin": bins(probability), "confidence": probability, "accuracy": correct})
     found = table.groupby("bin").agg({"confidence": "mean", "accuracy": ["mean", "sum", "size"]})
     found.columns = ["confidence", "accuracy", "right", "strips"]
@@ -28,10 +28,18 @@ def reliability(probability: Float[np.ndarray, " n"], correct: Bool[np.ndarray, 
     return found[["confidence", "accuracy", "low", "high", "strips"]].reset_index(drop=True)
 
 
+def reliability_with_untempered(
+    probability: Float[np.ndarray, " n"], log_untempered: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"]
+) -> pd.DataFrame:
+    """`reliability`, beside confidence and accuracy without temperature, in bins by the untempered probability."""
+    before = reliability(np.exp(log_untempered), correct)[["confidence", "accuracy"]]
+    return reliability(probability, correct).join(before.add_prefix("untempered_"))
+
+
 def calibration_error(
     probability: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"], weights: Float[np.ndarray, "r n"]
 ) -> Float[np.ndarray, " r"]:
-    """Mean distance of confidence and accuracy over the bins: Naeini et al., AAAI 2015, with equal masses."""
+    """Mean distance of confidence from accuracy over bins of equally many strips: Naeini et al., AAAI 2015."""
     members = np.eye(BINS)[bins(probability)]
     gaps = weights @ (members * (probability - correct)[:, None])
     error: Float[np.ndarray, " r"] = np.abs(gaps).sum(axis=1) / weights.sum(axis=1)
@@ -44,7 +52,7 @@ def coverage(
     weights: Float[np.ndarray, "r n"],
     wanted: float = WANTED,
 ) -> Float[np.ndarray, " r"]:
-    """The largest share of strips, surest first, of which at least `wanted` are right."""
+    """The largest share of strips, surest first, on which the accuracy is at least `wanted`."""
     order = np.argsort(-probability, kind="stable")
     answered = weights[:, order].cumsum(axis=1)
     right = (weights[:, order] * correct[order]).cumsum(axis=1)
@@ -54,9 +62,9 @@ def coverage(
 
 
 def risk_by_coverage(probability: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"]) -> pd.DataFrame:
-    """If only the surest were answered: the `risk`, which is the share that is wrong, by the share answered.
+    """The share of wrong answers (`risk`) if the model answers only a share (`coverage`) of the strips, surest first.
 
-    `probability` is the least of those that are answered. Source: El-Yaniv, Wiener, JMLR 11 (2010).
+    `probability` is the lowest among the answered strips. Source: El-Yaniv and Wiener, JMLR 11 (2010).
     """
     order = np.argsort(-probability, kind="stable")
     count = np.arange(1, len(order) + 1)

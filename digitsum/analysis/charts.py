@@ -8,11 +8,13 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-GOOD, BAD, PALE = "#2a9d6a", "#d0583f", "#8a94a0"  # seen on white and on black
+from digitsum.analysis.calibration import WANTED
+
+GOOD, BAD, PALE = "#2a9d6a", "#d0583f", "#8a94a0"  # readable on white and on black
 
 
 def draw_matrix(matrix: Int[np.ndarray, "s s"], by_row: bool) -> Figure:
-    """Counts, or shares of the true sum's strips; both on a logarithmic scale."""
+    """Counts, or with `by_row` shares of the strips with the true sum; both on a logarithmic scale."""
     figure = Figure(figsize=(7.5, 6.5), layout="constrained")
     axes = figure.add_subplot()
     values = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1) if by_row else matrix.astype(float)
@@ -52,11 +54,12 @@ def draw_reliability(table: pd.DataFrame) -> Figure:
 
 
 def draw_coverage(table: pd.DataFrame, share: float) -> Figure:
-    """`share` is the coverage that holds 99.5% accuracy."""
+    """`share` is the coverage at the accuracy WANTED."""
     figure, axes = _plain(4.6, 3.4)
+    risk = round(1 - WANTED, 6)
     axes.plot(table["coverage"], table["risk"], color=BAD)
-    axes.plot([0, share], [0.005, 0.005], color=GOOD, linewidth=1)
-    axes.plot([share, share], [0, 0.005], color=GOOD, linewidth=1)
+    axes.plot([0, share], [risk, risk], color=GOOD, linewidth=1)
+    axes.plot([share, share], [0, risk], color=GOOD, linewidth=1)
     axes.set(xlabel="share answered, surest first", ylabel="share wrong of the answered", xlim=(0, 1.01))
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

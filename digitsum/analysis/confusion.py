@@ -1,4 +1,4 @@
-"""Everything that is said of mistakes, from the table of predictions alone."""
+"""The analysis of mistakes, which needs only the table of predictions."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from digitsum.analysis.attribution import agreement, causes, changes, digit_confusion, doubted_labels
+from digitsum.analysis.attribution import INFERRED, KNOWN, agreement, causes, changes, digit_confusion, doubted_labels
 from digitsum.analysis.matrix import confusion_matrix, mistakes, pairs, per_sum, pooled, signed_errors
 from digitsum.files import write_json
 
@@ -16,13 +16,14 @@ Digits = Int[np.ndarray, "11 11"]
 
 @dataclass(frozen=True)
 class Confusion:
-    """`wrong` are the strips with a wrong sum, surest first, each with its `error` and, where digits are read, `cause`.
+    """Metrics and tables of mistakes.
 
-    `inferred` is the confusion of digits told from sums, None where none are read; `known` the true one, where the
-    digits are known as well.
+    `wrong` are the strips with a wrong sum, surest first, each with its `error` and, where the model reads digits, its
+    `cause`. `inferred` is the confusion of digits inferred from sums, None where the model reads none; `known` is the
+    true one, where the true digits are known too.
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     matrix: Int[np.ndarray, "s s"]
     sums: pd.DataFrame
     pairs: pd.DataFrame
@@ -34,7 +35,7 @@ class Confusion:
 
     @property
     def by_cause(self) -> pd.DataFrame:
-        """How many strips each cause has with each error; the most frequent errors first."""
+        """How many strips have each error for each cause; the most frequent errors come first."""
         counts = self.wrong.groupby(["error", "cause"], as_index=False).size().rename(columns={"size": "strips"})
         counts["of_error"] = counts.groupby("error")["strips"].transform("sum")
         order = counts.sort_values(
@@ -43,7 +44,7 @@ class Confusion:
         return order.drop(columns="of_error")
 
     def write(self, folder: Path, table: pd.DataFrame) -> None:
-        """Every table as a file; `table` is that of the predictions."""
+        """Writes every table as a file; `table` holds the predictions."""
         pd.DataFrame(self.matrix).to_csv(folder / "matrix.csv", index_label="true")
         tables = {"per_sum": self.sums, "pairs": self.pairs, "wrong": self.wrong, "doubted": self.doubted}
         if self.inferred is not None:
@@ -54,25 +55,25 @@ class Confusion:
             if counts is not None:
                 labels = [*map(str, range(10)), "none"]
                 pd.DataFrame(counts, labels, labels).to_csv(folder / f"digits_{name}.csv", index_label="digit")
-        # DVC counts the pairs itself, and orders numbers as such only if they come from JSON
+        # DVC counts the pairs itself, and sorts numbers by value only if they come from JSON
         write_json(folder / "errors.json", self.errors.to_dict("records"))
         write_json(folder / "pairs.json", table[["sum", "predicted"]].to_dict("records"))
 
 
-def analyse(table: pd.DataFrame, highest: int) -> Confusion:
-    """Of predictions of sums up to `highest`."""
+def analyze(table: pd.DataFrame, highest: int) -> Confusion:
+    """The mistakes in a table of predictions; `highest` is the largest sum that there can be."""
     sums, predicted = table["sum"].to_numpy(), table["predicted"].to_numpy()
     matrix = confusion_matrix(sums, predicted, highest)
-    changed = changes(table, ("read_given_sum", "centres_given_sum"))
-    truly_changed = None if changed is None else changes(table, ("digits", "digit_centres"))
+    changed = changes(table, INFERRED)
+    truly_changed = None if changed is None else changes(table, KNOWN)
     wrong = table[predicted != sums].assign(error=(predicted - sums)[predicted != sums])
     wrong["cause"] = "" if changed is None else causes(changed, wrong["strip"])
     inferred, known = (None if each is None else digit_confusion(each) for each in (changed, truly_changed))
-    figures = mistakes(sums, predicted)
+    metrics = mistakes(sums, predicted)
     if inferred is not None and known is not None:
-        figures |= agreement(table, inferred, known)
+        metrics |= agreement(table, inferred, known)
     return Confusion(
-        figures,
+        metrics,
         matrix,
         per_sum(matrix, pooled(matrix.sum(axis=1))),
         pairs(matrix),

@@ -1,6 +1,7 @@
-"""How far a figure may be off because the test strips happen to be these; all intervals are of 95%.
+"""95% confidence intervals of metrics, over the choice of test strips.
 
-Strips are taken for independent. Composed ones share glyphs, so these are intervals of other strips of the same glyphs.
+They take strips for independent. Composed strips share glyphs, so the intervals hold for other strips of the same
+glyphs.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -12,23 +13,24 @@ from scipy.stats import binomtest
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
-AT_ONCE = 50  # bounds the memory
+AT_ONCE = 50  # resamples, which bounds the memory
 
-# from how often each of n strips counts, in each of r samples, to the figures of each sample
+# takes how often each of n strips counts in each of r samples, and returns each figure for each sample
 Figures = Callable[[Float[np.ndarray, "r n"]], Mapping[str, Float[np.ndarray, " r"]]]
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The Wilson score interval of a share: Wilson, JASA 22 (1927)."""
+    """The Wilson score interval of the share `hits / count`: Wilson, JASA 22 (1927)."""
     interval = binomtest(int(hits), int(count)).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def bootstrap(figures: Figures, count: int, biased: Collection[str] = (), seed: int = 0) -> pd.DataFrame:
-    """A row for each figure, with its value and the ends of its interval: Efron, Annals of Statistics 7 (1979).
+    """A row for each figure: its value, and its bootstrap interval (Efron, Annals of Statistics 7, 1979).
 
-    The ends are percentiles of resamples. A figure that noise moves upwards is `biased`: its resamples, which have the
-    noise twice, are turned round its value (the basic interval). It ends at zero, and reaches the value at least.
+    The interval ends at percentiles of the resamples. The figures in `biased` are biased upward by noise, which
+    resamples have twice, so theirs is the basic interval: the percentiles are mirrored at the value. It is cut at zero
+    and contains the value.
     """
     rng = np.random.default_rng(seed)
     even = np.full(count, 1 / count)

@@ -1,4 +1,4 @@
-"""Which sums are taken for which, in numbers. Standard figures come from scikit-learn."""
+"""The confusion matrix of sums, and what follows from it. Standard metrics come from scikit-learn."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from sklearn.metrics import precision_score
 
 from digitsum.analysis.intervals import wilson
 
-FEW = 20  # strips; of fewer a share says next to nothing
+FEW = 20  # strips; with fewer, the interval of a share is too wide to be useful
 
 
 def confusion_matrix(
@@ -22,7 +22,7 @@ def confusion_matrix(
 
 
 def pooled(support: Int[np.ndarray, " s"]) -> list[range]:
-    """All sums in order, each by itself, or together with its neighbours until there are at least FEW strips."""
+    """All sums in order, in groups of neighbors with at least FEW strips each."""
     groups: list[range] = []
     start = 0
     for end in range(1, len(support) + 1):
@@ -36,10 +36,10 @@ def pooled(support: Int[np.ndarray, " s"]) -> list[range]:
 
 
 def per_sum(matrix: Int[np.ndarray, "s s"], groups: Iterable[range]) -> pd.DataFrame:
-    """Support, precision, recall and F1 of each group of sums, with Wilson intervals; NaN where nothing can be divided.
+    """Support, precision, recall and F1 of each group of sums, with Wilson intervals; NaN where a denominator is zero.
 
-    A group's strip is right if its own sum was predicted. F1 is 2j / (1 + j), with j the share that is right of all
-    strips that have or were given the sum, and so has the interval of j.
+    A strip of a group is right if its own sum was predicted. F1 is 2j / (1 + j), where j (Jaccard's index) is the share
+    of right strips among those that have or were predicted a sum of the group; its interval follows from that of j.
     """
     rows = []
     for sums in groups:
@@ -57,7 +57,7 @@ def per_sum(matrix: Int[np.ndarray, "s s"], groups: Iterable[range]) -> pd.DataF
 
 
 def pairs(matrix: Int[np.ndarray, "s s"]) -> pd.DataFrame:
-    """Every pair of sums of which one was taken for the other, most frequent first; `share` is of the true sum's."""
+    """Every pair of a true and a wrong predicted sum, most frequent first; `share` is of the true sum's strips."""
     sums, predicted = np.nonzero(matrix - np.diag(matrix.diagonal()))
     strips = matrix[sums, predicted]
     table = pd.DataFrame({"sum": sums, "predicted": predicted, "strips": strips, "share": strips / matrix.sum(1)[sums]})
@@ -65,7 +65,7 @@ def pairs(matrix: Int[np.ndarray, "s s"]) -> pd.DataFrame:
 
 
 def mistakes(sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"]) -> dict[str, float]:
-    """How many there are, how far off they are on average, and precision with every predicted sum counting alike."""
+    """The number of mistakes, their mean absolute error, and macro precision over the sums that were predicted."""
     wrong = predicted != sums
     size = np.abs(predicted - sums)[wrong].mean() if wrong.any() else 0.0
     precision = precision_score(sums, predicted, labels=np.unique(predicted), average="macro")
@@ -73,6 +73,6 @@ def mistakes(sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n
 
 
 def signed_errors(sums: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"]) -> pd.DataFrame:
-    """How often each error, predicted minus true, was made; zero, being no error, is left out."""
+    """How often each error occurs, which is the predicted minus the true sum; zero is left out."""
     errors, strips = np.unique((predicted - sums)[predicted != sums], return_counts=True)
     return pd.DataFrame({"error": errors, "strips": strips})

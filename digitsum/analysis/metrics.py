@@ -1,98 +1,302 @@
-"""How good predicted sums are."""
+"""The metrics of a model on test strips: one table with their names, labels, formats and definitions.
 
-from collections.abc import Mapping
+To add a metric, add an entry with its function to METRICS, and a test. metrics.json, MLflow, the report, the page of a
+comparison and the comment of a retraining loop over this table.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Integer, Shaped
 
 from digitsum.analysis.calibration import calibration_error, coverage
 from digitsum.analysis.intervals import Figures, bootstrap, wilson
 
+NOT_A_NUMBER = "\N{EN DASH}"
+BOUND = re.compile(r"_(low|high)$")  # ends the names of metrics that are an end of the interval of another
 
-def scores(sums: Integer[np.ndarray, " n"], log_probability: Float[np.ndarray, "n s"]) -> pd.DataFrame:
-    """A row for each strip, a column for each figure that is a mean over strips.
 
-    `nll` is in nats. `brier` is the multi-class score of Brier (1950), in 0..2; `rps` the ranked probability score of
-    Epstein (1969), not divided by the number of sums: for a prediction without doubt it is the absolute error.
+@dataclass(frozen=True)
+class Evidence:
+    """What a model predicted for n strips, and what is known about them.
+
+    `log_probability` is of each of s sums; `untempered` is the same without the model's `temperature`. `touching` marks
+    strips whose glyphs touch. True digits, read digits, and their centers in pixels are None where they are unknown.
     """
-    probability = np.exp(log_probability.astype(np.float64))
-    happened = np.arange(probability.shape[1]) == sums[:, None]
-    error = np.abs(log_probability.argmax(axis=1) - sums)
-    return pd.DataFrame(
-        {
-            "accuracy": error == 0,
-            **{f"within_{reach}": error <= reach for reach in (1, 2, 3)},
-            "mae": error,
-            "nll": -log_probability[happened].astype(np.float64),
-            "brier": ((probability - happened) ** 2).sum(axis=1),
-            "rps": ((probability - happened).cumsum(axis=1) ** 2).sum(axis=1),
-        }
-    )
+
+    sums: Integer[np.ndarray, " n"]
+    log_probability: Float[np.ndarray, "n s"]
+    untempered: Float[np.ndarray, "n s"]
+    temperature: float
+    touching: Bool[np.ndarray, " n"]
+    digits: Integer[np.ndarray, "n k"] | None = None
+    centres: Integer[np.ndarray, "n k"] | None = None
+    read: Integer[np.ndarray, "n k"] | None = None
+    read_centres: Integer[np.ndarray, "n k"] | None = None
+
+    @cached_property
+    def probability(self) -> Float[np.ndarray, "n s"]:
+        probability: Float[np.ndarray, "n s"] = np.exp(self.log_probability.astype(np.float64))
+        return probability
+
+    @cached_property
+    def true_sum(self) -> Bool[np.ndarray, "n s"]:
+        """The sums, one-hot."""
+        one_hot: Bool[np.ndarray, "n s"] = np.arange(self.log_probability.shape[1]) == self.sums[:, None]
+        return one_hot
+
+    @cached_property
+    def error(self) -> Integer[np.ndarray, " n"]:
+        error: Integer[np.ndarray, " n"] = np.abs(self.log_probability.argmax(axis=1) - self.sums)
+        return error
+
+    @property
+    def correct(self) -> Bool[np.ndarray, " n"]:
+        correct: Bool[np.ndarray, " n"] = self.error == 0
+        return correct
+
+    @cached_property
+    def confidence(self) -> Float[np.ndarray, " n"]:
+        """The probability of the predicted sum."""
+        confidence: Float[np.ndarray, " n"] = np.exp(self.log_probability.max(axis=1).astype(np.float64))
+        return confidence
+
+    @property
+    def repeated(self) -> Bool[np.ndarray, " n"] | None:
+        """Which strips have a digit twice."""
+        return None if self.digits is None else (np.diff(np.sort(self.digits, axis=1), axis=1) == 0).any(axis=1)
 
 
-def figures(sums: Integer[np.ndarray, " n"], log_probability: Float[np.ndarray, "n s"]) -> Figures:
-    """All that is said of a model, as functions of how often each strip counts.
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown and computed.
 
-    Macro figures are means over the sums that occur, however rare they are: Baccianella et al., ISDA 2009.
+    At most one of three functions computes it. The metric is the mean of `score`, which is a value for each strip; or
+    `weighted`, which takes how often each of n strips counts in each of r samples and returns the metric of each
+    sample; or `value`, which may be None where something is unknown. Those with `score` or `weighted` have bootstrap
+    intervals. Metrics without a function come from the stage `confusion`.
     """
-    table = scores(sums, log_probability)
-    correct, error = table["accuracy"].to_numpy(), table["mae"].to_numpy()
-    sure = np.exp(log_probability.max(axis=1).astype(np.float64))
-    of_sum = np.eye(log_probability.shape[1])[sums]
+
+    label: str
+    better: Literal["higher", "lower"] | None = None
+    form: Literal["percent", "number", "count"] = "number"
+    headline: bool = False  # stands first in the comment of a retraining
+    biased: bool = False  # noise biases it upward
+    score: Callable[[Evidence], Shaped[np.ndarray, " n"]] | None = None
+    weighted: Callable[[Evidence, Float[np.ndarray, "r n"]], Float[np.ndarray, " r"]] | None = None
+    value: Callable[[Evidence], float | None] | None = None
+
+    def text(self, value: float) -> str:
+        """The value as pages and comments show it."""
+        if np.isnan(value):
+            return NOT_A_NUMBER
+        return {"percent": f"{value:.2%}", "number": f"{value:.4f}", "count": f"{value:,.0f}"}[self.form]
+
+    def change(self, before: float, after: float) -> str:
+        """The difference, as pages and comments show it."""
+        if after == before:
+            return "0"
+        step = after - before
+        return {"percent": f"{100 * step:+.2f} points", "number": f"{step:+.4f}", "count": f"{step:+,.0f}"}[self.form]
+
+    def verdict(self, before: float, after: float) -> Literal["better", "worse", ""]:
+        if self.better is None or after == before:
+            return ""
+        return "better" if (after > before) == (self.better == "higher") else "worse"
+
+
+def _mean_over_sums(
+    evidence: Evidence, score: Shaped[np.ndarray, " n"], weights: Float[np.ndarray, "r n"]
+) -> Float[np.ndarray, " r"]:
+    """Every sum that occurs counts the same, however rare it is: Baccianella et al., ISDA 2009."""
+    strips = weights @ evidence.true_sum.astype(np.float64)
+    present = strips > 0
+    of_sum = evidence.true_sum * score[:, None].astype(np.float64)
+    means = np.divide(weights @ of_sum, strips, out=np.zeros_like(strips), where=present)
+    mean: Float[np.ndarray, " r"] = means.sum(axis=1) / present.sum(axis=1)
+    return mean
+
+
+def _end_of_accuracy(end: Literal[0, 1]) -> Callable[[Evidence], float]:
+    return lambda evidence: wilson(int(evidence.correct.sum()), len(evidence.sums))[end]
+
+
+def _untempered(name: str) -> Callable[[Evidence], float]:
+    """A metric without the model's temperature."""
+    return lambda evidence: computed(replace(evidence, log_probability=evidence.untempered))[name]
+
+
+def _accuracy_on(evidence: Evidence, members: Bool[np.ndarray, " n"] | None) -> float | None:
+    return None if members is None or not members.any() else float(evidence.correct[members].mean())
+
+
+def _digit_accuracy(evidence: Evidence) -> float | None:
+    if evidence.digits is None or evidence.read is None:
+        return None
+    return float((evidence.read == evidence.digits).mean())
+
+
+def _reading_accuracy(evidence: Evidence) -> float | None:
+    if evidence.digits is None or evidence.read is None:
+        return None
+    return float((evidence.read == evidence.digits).all(axis=1).mean())
+
+
+def _order_accuracy(evidence: Evidence) -> float | None:
+    if evidence.digits is None or evidence.read is None:
+        return None
+    found = (np.sort(evidence.read, axis=1) == np.sort(evidence.digits, axis=1)).all(axis=1)
+    return float((evidence.read == evidence.digits).all(axis=1)[found].mean()) if found.any() else None
+
+
+def _localization_error(evidence: Evidence) -> float | None:
+    if evidence.centres is None or evidence.read_centres is None:
+        return None
+    return float(np.abs(evidence.read_centres.astype(float) - evidence.centres).mean())
+
+
+# in the order of metrics.json
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric("sums right", "higher", "percent", headline=True, score=lambda e: e.correct),
+    "accuracy_low": Metric("sums right, from", None, "percent", value=_end_of_accuracy(0)),  # Wilson
+    "accuracy_high": Metric("sums right, to", None, "percent", value=_end_of_accuracy(1)),
+    "strips_touching": Metric("strips whose glyphs touch", None, "count", value=lambda e: int(e.touching.sum())),
+    "accuracy_touching": Metric(
+        "sums right where glyphs touch", "higher", "percent", value=lambda e: _accuracy_on(e, e.touching)
+    ),
+    "within_1": Metric("within 1 of the sum", "higher", "percent", headline=True, score=lambda e: e.error <= 1),
+    "within_2": Metric("within 2", "higher", "percent", score=lambda e: e.error <= 2),
+    "within_3": Metric("within 3", "higher", "percent", score=lambda e: e.error <= 3),
+    "mae": Metric("mean absolute error", "lower", headline=True, score=lambda e: e.error),
+    "nll": Metric(  # nats
+        "negative log-likelihood",
+        "lower",
+        headline=True,
+        score=lambda e: -e.log_probability[e.true_sum].astype(np.float64),
+    ),
+    "brier": Metric(  # of several classes, in 0..2: Brier, Monthly Weather Review 78 (1950)
+        "Brier score", "lower", score=lambda e: ((e.probability - e.true_sum) ** 2).sum(axis=1)
+    ),
+    "rps": Metric(  # Epstein, J. Applied Meteorology 8 (1969), not divided by the number of sums
+        "ranked probability score",
+        "lower",
+        score=lambda e: ((e.probability - e.true_sum).cumsum(axis=1) ** 2).sum(axis=1),
+    ),
+    "macro_mae": Metric(
+        "mean absolute error, every sum counting alike", "lower", weighted=lambda e, w: _mean_over_sums(e, e.error, w)
+    ),
+    "macro_recall": Metric(
+        "recall, every sum counting alike",
+        "higher",
+        "percent",
+        headline=True,
+        weighted=lambda e, w: _mean_over_sums(e, e.correct, w),
+    ),
+    "calibration_error": Metric(
+        "calibration error",
+        "lower",
+        "percent",
+        headline=True,
+        biased=True,
+        weighted=lambda e, w: calibration_error(e.confidence, e.correct, w),
+    ),
+    "coverage_995": Metric(
+        "share answered at 99.5% accuracy",
+        "higher",
+        "percent",
+        weighted=lambda e, w: coverage(e.confidence, e.correct, w),
+    ),
+    "temperature": Metric("temperature of the model", value=lambda e: e.temperature),
+    "nll_untempered": Metric("negative log-likelihood without temperature", "lower", value=_untempered("nll")),
+    "calibration_error_untempered": Metric(
+        "calibration error without temperature", "lower", "percent", value=_untempered("calibration_error")
+    ),
+    "strips": Metric("test strips", None, "count", value=lambda e: len(e.sums)),
+    "strips_repeated": Metric(
+        "strips with a repeated digit",
+        None,
+        "count",
+        value=lambda e: None if e.repeated is None else int(e.repeated.sum()),
+    ),
+    "accuracy_repeated": Metric(
+        "sums right where a digit is repeated", "higher", "percent", value=lambda e: _accuracy_on(e, e.repeated)
+    ),
+    "digit_accuracy": Metric("digits read right, place by place", "higher", "percent", value=_digit_accuracy),
+    "reading_accuracy": Metric("strips with all digits read right", "higher", "percent", value=_reading_accuracy),
+    "order_accuracy": Metric(
+        "readings in the right order, of those with the right digits", "higher", "percent", value=_order_accuracy
+    ),
+    "localisation_error": Metric(
+        "mean distance of read from true centers, in pixels", "lower", value=_localization_error
+    ),
+    # the stage confusion computes these
+    "mistakes": Metric("sums wrong", "lower", "count"),
+    "mistake_size": Metric("mean absolute error of the mistakes", "lower"),
+    "macro_precision": Metric("precision, every predicted sum counting alike", "higher", "percent"),
+    "attributed": Metric("mistakes whose misread digits are inferred right", "higher", "percent"),
+    "attributed_low": Metric("the same, from", None, "percent"),  # Wilson
+    "attributed_high": Metric("the same, to", None, "percent"),
+    "overlap": Metric("overlap of inferred and true confusion of digits", "higher", "percent"),
+}
+
+
+def described(name: str) -> Metric:
+    """The entry of a metric; one that the table does not have, as of another version, is shown by its name."""
+    return METRICS.get(name, Metric(name))
+
+
+def scores(evidence: Evidence) -> pd.DataFrame:
+    """A row for each strip, and a column for each metric that is a mean over strips."""
+    return pd.DataFrame({name: metric.score(evidence) for name, metric in METRICS.items() if metric.score is not None})
+
+
+def by_weights(evidence: Evidence) -> Figures:
+    """The metrics that have an interval, as a function of how often each strip counts."""
+    table = scores(evidence)
     each = table.to_numpy(np.float64)
+    others = {name: metric.weighted for name, metric in METRICS.items() if metric.weighted is not None}
 
     def weighted(weights: Float[np.ndarray, "r n"]) -> Mapping[str, Float[np.ndarray, " r"]]:
-        strips = weights @ of_sum
-        present = strips > 0
-
-        def macro(score: np.ndarray) -> Float[np.ndarray, " r"]:
-            means = np.divide(weights @ (of_sum * score[:, None]), strips, out=np.zeros_like(strips), where=present)
-            mean: Float[np.ndarray, " r"] = means.sum(axis=1) / present.sum(axis=1)
-            return mean
-
         means = weights @ each / weights.sum(axis=1, keepdims=True)
-        return dict(zip(table.columns, means.T, strict=True)) | {
-            "macro_mae": macro(error),
-            "macro_recall": macro(correct),
-            "calibration_error": calibration_error(sure, correct, weights),
-            "coverage_995": coverage(sure, correct, weights),
-        }
+        found = dict(zip(table.columns, means.T, strict=True))
+        found |= {name: compute(evidence, weights) for name, compute in others.items()}
+        return {name: found[name] for name in METRICS if name in found}
 
     return weighted
 
 
-def summarise(
-    sums: Integer[np.ndarray, " n"],
-    log_probability: Float[np.ndarray, "n s"],
-    untempered: Float[np.ndarray, "n s"],
-) -> pd.DataFrame:
-    """Every figure with its bootstrap interval, and what it is without the model's temperature."""
-    table = bootstrap(figures(sums, log_probability), len(sums), biased=("calibration_error",))
-    before = figures(sums, untempered)(np.ones((1, len(sums))))
-    return table.assign(untempered=[before[name][0] for name in table["figure"]])
+def computed(evidence: Evidence) -> dict[str, float]:
+    """The metrics that have an interval, without it."""
+    values = by_weights(evidence)(np.ones((1, len(evidence.sums))))
+    return {name: float(value[0]) for name, value in values.items()}
 
 
-def headline(
-    table: pd.DataFrame, correct: Bool[np.ndarray, " n"], touching: Bool[np.ndarray, " n"], temperature: float
-) -> dict[str, float]:
-    """Of the summary, what tells results apart; accuracy with its Wilson interval."""
-    low, high = wilson(int(correct.sum()), len(correct))
-    value, before = (dict(zip(table["figure"], table[column], strict=True)) for column in ("value", "untempered"))
-    return {
-        "accuracy": value.pop("accuracy"),
-        "accuracy_low": low,
-        "accuracy_high": high,
-        **_slice("touching", correct, touching),
-        **value,
-        "temperature": temperature,
-        **{f"{name}_untempered": before[name] for name in ("nll", "calibration_error")},
-        "strips": len(correct),
-    }
+def with_intervals(evidence: Evidence) -> pd.DataFrame:
+    """A row for each metric (`figure`): value, bootstrap interval, and the value without the model's temperature."""
+    biased = [name for name, metric in METRICS.items() if metric.biased]
+    table = bootstrap(by_weights(evidence), len(evidence.sums), biased)
+    untempered = computed(replace(evidence, log_probability=evidence.untempered))
+    return table.assign(untempered=[untempered[name] for name in table["figure"]])
+
+
+def measure(evidence: Evidence, figures: pd.DataFrame) -> dict[str, float]:
+    """All metrics that are known, for metrics.json; `figures` are the ones with intervals."""
+    values: dict[str, float | None] = dict(zip(figures["figure"], figures["value"], strict=True))
+    values |= {name: metric.value(evidence) for name, metric in METRICS.items() if metric.value is not None}
+    return {name: value for name in METRICS if (value := values.get(name)) is not None}
 
 
 def by_slice(slices: Mapping[str, Bool[np.ndarray, " n"]], table: pd.DataFrame) -> pd.DataFrame:
-    """How many strips each slice has, and of `table` of scores their accuracy, its Wilson interval, and their MAE."""
+    """For each slice that is not empty: its strips, and their accuracy with its Wilson interval and MAE.
+
+    `table` holds the scores of all strips.
+    """
     rows = []
     for name, members in slices.items():
         own = table[members]
@@ -103,33 +307,16 @@ def by_slice(slices: Mapping[str, Bool[np.ndarray, " n"]], table: pd.DataFrame) 
     return pd.DataFrame(rows)
 
 
-def against_truth(
-    correct: Bool[np.ndarray, " n"],
-    digits: Integer[np.ndarray, "n k"],
-    centres: Integer[np.ndarray, "n k"],
-    read: Integer[np.ndarray, "n k"] | None,
-    read_centres: Integer[np.ndarray, "n k"] | None,
-) -> dict[str, float]:
-    """What can be said where the digits and their centres in pixels are known; `correct` marks sums that are right.
+def intervals(metrics: Mapping[str, float], figures: Path) -> dict[str, tuple[float, float]]:
+    """The interval of each metric that has one: its own ends in `metrics`, or else those in the file `figures`.
 
-    Of what was `read`: the share of digits that are right, place by place; of strips all of whose digits are; of strips
-    with the right digits that have them in the right order; and the mean distance of centres, in pixels.
+    `figures` is the table that `with_intervals` made, as CSV; it may be missing.
     """
-    in_order = np.sort(digits, axis=1)
-    metrics = _slice("repeated", correct, (np.diff(in_order, axis=1) == 0).any(axis=1))
-    if read is not None:
-        found = (np.sort(read, axis=1) == in_order).all(axis=1)
-        ordered = (read == digits).all(axis=1)
-        metrics["digit_accuracy"] = float((read == digits).mean())
-        metrics["reading_accuracy"] = float(ordered.mean())
-        if found.any():
-            metrics["order_accuracy"] = float(ordered[found].mean())
-    if read_centres is not None:
-        metrics["localisation_error"] = float(np.abs(read_centres.astype(float) - centres).mean())
-    return metrics
-
-
-def _slice(name: str, correct: Bool[np.ndarray, " n"], members: Bool[np.ndarray, " n"]) -> dict[str, float]:
-    """How many strips are in a slice, and the share of them that is right, where there are any."""
-    count = {f"strips_{name}": int(members.sum())}
-    return count | ({f"accuracy_{name}": float(correct[members].mean())} if members.any() else {})
+    found = {}
+    if figures.exists():
+        table, columns = pd.read_csv(figures), ["figure", "low", "high"]
+        found = {str(name): (float(low), float(high)) for name, low, high in table[columns].to_numpy()}
+    for name in metrics:
+        if f"{name}_low" in metrics:
+            found[name] = metrics[f"{name}_low"], metrics[f"{name}_high"]
+    return found

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages and the pictures in them."""
+"""Self-contained HTML pages, and the pictures in them."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-matplotlib.rcParams["svg.hashsalt"] = "digitsum"  # else the ids in an SVG differ from run to run
+matplotlib.rcParams["svg.hashsalt"] = "digitsum"  # otherwise the ids in an SVG differ from run to run
 TEMPLATES = Environment(
     loader=PackageLoader("digitsum.analysis"),
     autoescape=True,
@@ -28,7 +28,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def svg(figure: Figure, alt: str) -> Markup:
-    """The figure as inline SVG that takes its text colour from the page."""
+    """The figure as inline SVG that takes its text color from the page."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     drawing = buffer.getvalue()
@@ -37,7 +37,7 @@ def svg(figure: Figure, alt: str) -> Markup:
 
 
 def png(image: UInt8[np.ndarray, "h w"]) -> str:
-    """A grey image as a data URI."""
+    """A gray image as a data URI."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

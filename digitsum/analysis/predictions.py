@@ -1,4 +1,4 @@
-"""One row for each test strip: the truth, the prediction, how sure it was, and what was read where."""
+"""The table of predictions: a row for each test strip with its truth, prediction, probabilities and readings."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Integer
 
-from digitsum.errors import InputError
+from digitsum.errors import InputError, one_line
 from digitsum.files import whole_file
 
-# several numbers in one field, with spaces; empty if unknown: digits and their centres in pixels, left to right
+# digits and their centers in pixels, left to right: numbers with spaces between them; empty where they are unknown
 NUMBERS = (
     *("read", "centres"),  # by the model
     *("read_given_sum", "centres_given_sum"),  # the likeliest reading that adds up to the true sum
-    *("digits", "digit_centres"),  # in truth
+    *("digits", "digit_centres"),  # the truth
 )
 COLUMNS = ("strip", "sum", "predicted", "probability", "probability_of_sum", *NUMBERS)
 
@@ -24,7 +24,7 @@ def tabulate(
     log_probability: Float[np.ndarray, "n s"],
     numbers: Mapping[str, Integer[np.ndarray, "n k"] | None],
 ) -> pd.DataFrame:
-    """`numbers` are columns of NUMBERS; those that are None or not there are unknown."""
+    """The table of predictions; columns of NUMBERS that are missing in `numbers`, or None there, are unknown."""
     rows = np.arange(len(sums))
     probability = np.exp(log_probability.astype(np.float64))
     predicted = log_probability.argmax(axis=1)
@@ -45,24 +45,24 @@ def write(table: pd.DataFrame, path: Path) -> None:
 
 
 def read(path: Path, columns: Collection[str] = COLUMNS) -> pd.DataFrame:
-    """Of older files some `columns` may be enough; the others of COLUMNS are unknown if they are not there.
+    """A table that `write` wrote. An older file must have `columns`; others of COLUMNS may be missing and are unknown.
 
     Raises:
-        InputError: if the file is missing or not a table of predictions.
+        InputError: if the file is missing or is not a table of predictions.
     """
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(NUMBERS, str), keep_default_na=False)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; dvc repro evaluate writes it") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as CSV ({' '.join(str(error).split())[:120]})") from error
+        raise InputError(f"{path}: not readable as CSV ({one_line(error, 120)})") from error
     if not set(columns) <= set(table.columns):
-        raise InputError(f"{path}: the columns are {', '.join(table.columns)}; {', '.join(columns)} expected")
+        raise InputError(f"{path}: has the columns {', '.join(table.columns)}; {', '.join(columns)} are needed")
     return table.reindex(columns=list(COLUMNS), fill_value="")
 
 
 def numbers(table: pd.DataFrame, column: str) -> Int[np.ndarray, "n k"] | None:
-    """A column of NUMBERS as an array; None where it is unknown."""
+    """A column of NUMBERS as an array; None where it is unknown for any strip."""
     if (table[column] == "").any():
         return None
     return np.array(table[column].str.split().tolist(), np.int64).reshape(len(table), -1)

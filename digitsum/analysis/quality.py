@@ -1,4 +1,4 @@
-"""What the data looks like before anything is trained on it."""
+"""The report on data quality: sizes, sums, and strips that look wrong, before anything is trained."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,14 +12,14 @@ from digitsum.files import write_json, write_text
 from digitsum.strips.dataset import Description, Strips, Truth
 from digitsum.strips.split import PARTS, Part, duplicates
 
-EXAMPLES = 24  # strips on the picture sheet
-FEW = 10  # training strips; a sum with fewer is called rare
+EXAMPLES = 24  # strips on the page and in the picture
+FEW = 10  # training strips; a sum with fewer is rare
 
 
 def write_report(
     folder: Path, description: Description, parts: Mapping[Part, Strips], truths: Mapping[Part, Truth]
 ) -> dict[str, float]:
-    """Writes quality.json, sums.csv, two pictures and quality.html into `folder`; returns the figures."""
+    """Writes quality.json, sums.csv, two pictures and quality.html into `folder`; returns what quality.json holds."""
     sums = sums_by_part(parts, highest=9 * description.digits)
     quality = measure(parts, sums)
     shares = sums / sums.sum()
@@ -64,7 +64,7 @@ def measure(parts: Mapping[Part, Strips], sums: pd.DataFrame) -> dict[str, float
 
 
 def sums_by_part(parts: Mapping[Part, Strips], highest: int) -> pd.DataFrame:
-    """How many strips of each part have each sum: a row for each sum, a column for each part."""
+    """The number of strips with each sum: a row for each sum, a column for each part."""
     counts = {part: np.bincount(parts[part].sums, minlength=highest + 1) for part in PARTS}
     return pd.DataFrame(counts, index=pd.RangeIndex(highest + 1, name="sum"))
 

@@ -1,4 +1,4 @@
-"""What the pages show: pictures of strips with what was read, painted matrices, and the tables around them."""
+"""The report page: metrics, slices, the confusion matrix, and pictures of strips with their readings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,19 +9,21 @@ import pandas as pd
 from jaxtyping import Int, UInt8
 
 from digitsum.analysis import pages
-from digitsum.analysis.attribution import matched
+from digitsum.analysis.attribution import INFERRED, KNOWN, TYPES, matched
 from digitsum.analysis.charts import draw_coverage, draw_errors, draw_reliability
 from digitsum.analysis.confusion import Confusion
+from digitsum.analysis.matrix import FEW
+from digitsum.analysis.metrics import described
 from digitsum.analysis.slices import AS_READ
 
-PAIRS = 8  # of sums, that are shown
+PAIRS = 8  # of confused sums that the page shows
 EXAMPLES_OF_PAIR = 3
-DOUBTED = 24
+DOUBTED = 24  # strips with a doubtful label that the page shows
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the stage before said: headline figures, and those with intervals, slice by slice, bin by bin."""
+    """What the stage `evaluate` wrote: metrics.json, and its tables by metric, by slice, by bin and by coverage."""
 
     metrics: Mapping[str, float]
     figures: pd.DataFrame
@@ -31,12 +33,11 @@ class Evaluation:
 
 
 def example(strip: UInt8[np.ndarray, "h w"], row: Mapping[str, Any]) -> dict[str, Any]:
-    """One row of the predictions with its picture, and where on it which digit was read, and which should have been.
+    """One row of the predictions with its picture, the digits `found` on it, and the `truth`, each with its place.
 
-    The latter by truth, or where that is unknown, by the likeliest reading that adds up to the true sum.
+    Where the true digits are unknown, the likeliest reading that adds up to the true sum takes their place.
     """
-    known = bool(row["digits"])
-    columns = ("digits", "digit_centres") if known else ("read_given_sum", "centres_given_sum")
+    columns = KNOWN if row["digits"] else INFERRED
     digits, places, read, read_places = (row[name].split() for name in (*columns, "read", "centres"))
     truth = [{"digit": digit, "x": int(x)} for digit, x in zip(digits, places, strict=False)]
     found = [{"digit": digit, "x": int(x), "wrong": True} for digit, x in zip(read, read_places, strict=False)]
@@ -51,31 +52,31 @@ def examples(images: UInt8[np.ndarray, "n h w"], rows: pd.DataFrame) -> list[dic
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Its rows, by the names of its columns."""
+    """The rows of a table, as dictionaries by column."""
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def cells(matrix: Int[np.ndarray, "r c"]) -> list[dict[str, Any]]:
-    """The cells that are not zero, with their share of the row; shades, of count and of share, are logarithmic."""
+    """The cells that are not zero, with their share of the row, and logarithmic shades by count and by share."""
     rows, columns = np.nonzero(matrix)
     counts, shares = matrix[rows, columns], matrix[rows, columns] / matrix.sum(axis=1)[rows]
     shades = np.log1p(counts) / np.log1p(matrix.max()), np.clip(1 + np.log10(shares) / 3, 0.1, 1)
     names = ("true", "predicted", "strips", "share", "by_count", "by_share")
-    columns_of = (rows, columns, counts, shares, *shades)
-    return [dict(zip(names, each, strict=True)) for each in zip(*(part.tolist() for part in columns_of), strict=True)]
+    values = (part.tolist() for part in (rows, columns, counts, shares, *shades))
+    return [dict(zip(names, each, strict=True)) for each in zip(*values, strict=True)]
 
 
 def digit_matrices(confusion: Confusion) -> dict[str, dict[str, Any]]:
-    """Those that are there, without the row and column of no digit if these are empty."""
+    """The matrices of digits that there are, without the row and column of no digit if all of these are empty."""
     tables = {"inferred": confusion.inferred, "known": confusion.known}
     there = {name: counts for name, counts in tables.items() if counts is not None}
-    size = 11 if any(counts[10].any() or counts[:, 10].any() for counts in there.values()) else 10
+    size = TYPES if any(counts[-1].any() or counts[:, -1].any() for counts in there.values()) else TYPES - 1
     labels = [*map(str, range(10)), "none"][:size]
     return {name: {"cells": cells(counts[:size, :size]), "labels": labels} for name, counts in there.items()}
 
 
 def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np.ndarray, "n h w"], shown: int) -> str:
-    """The HTML page; `images` are all test strips, and `shown` says how many mistakes are."""
+    """The HTML page; `images` are all test strips, and `shown` is the number of mistakes to show at most."""
     wrong, metrics = confusion.wrong, evaluation.metrics
     by_pair = dict(iter(wrong.groupby(["sum", "predicted"])))
     most = [
@@ -94,15 +95,16 @@ def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np
     return pages.render(
         "report.html",
         metrics=metrics,
-        figures=records(evaluation.figures),
+        figures=[row | {"metric": described(row["figure"])} for row in records(evaluation.figures)],
         slices=records(evaluation.slices),
+        few=FEW,
         by_reading=bool(evaluation.slices["slice"].str.endswith(AS_READ).any()),
         charts=charts,
         labels=[str(label) for label in range(len(confusion.matrix))],
         cells=cells(confusion.matrix),
         causes=_causes_by_error(confusion) if confusion.inferred is not None else [],
         digits=digit_matrices(confusion),
-        told=confusion.figures,
+        confusion=confusion.metrics,
         pairs=most,
         sums=records(confusion.sums),
         mistakes=len(wrong),
@@ -113,7 +115,7 @@ def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np
 
 
 def _causes_by_error(confusion: Confusion) -> list[dict[str, Any]]:
-    """Each error with its strips and its causes, most frequent first."""
+    """Each error with its strips and its causes; the most frequent come first."""
     return [
         {"error": error, "strips": int(own["strips"].sum()), "causes": records(own[["cause", "strips"]])}
         for error, own in confusion.by_cause.groupby("error", sort=False)

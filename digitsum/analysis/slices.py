@@ -1,4 +1,4 @@
-"""Parts of the test strips that may be harder or easier than others."""
+"""Slices: subsets of the test strips that may be harder or easier than others."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -10,19 +10,21 @@ from jaxtyping import Bool, Integer, UInt8
 from digitsum.analysis import predictions
 from digitsum.strips.ink import pieces
 
-AS_READ = ", as read"  # ends the names of slices by what the model read, where the truth is not known
+AS_READ = ", as read"  # ends the names of slices by what the model read, since the truth is unknown
 TOUCHING = "glyphs touch or overlap"
-GAPS = (18, 26)  # pixels between the centres of the closest neighbours; readings come in steps of a column's 8
-SUM_RANGES = 6
-INK_RANGES = 4
+GAPS = (18, 26)  # pixels between the closest centers; a column is 8 pixels wide, so readings come in steps of 8
+SINGLE = (0, 1)  # digits with a slice of their own: zero adds nothing to the sum, one is the thinnest
+SUM_RANGES = 6  # of equal width
+INK_RANGES = 4  # with equally many strips
 
 Slice = tuple[str, Bool[np.ndarray, " n"]]
 
 
 def slices(images: UInt8[np.ndarray, "n h w"], table: pd.DataFrame, digits: int) -> dict[str, Bool[np.ndarray, " n"]]:
-    """Name to members, of strips of so many `digits` with their table of predictions; a slice may have none.
+    """The members of each slice, by its name; a slice may be empty.
 
-    By truth where the table has it. Elsewhere by what was read, as far as the model reads: such names end in AS_READ.
+    `digits` is the number of digits on each strip. Slices by digits and places go by the truth where the table of
+    predictions has it, and otherwise by what the model read; the names of the latter end in AS_READ.
     """
     known, places, ending = (*(predictions.numbers(table, name) for name in ("digits", "digit_centres")), "")
     if known is None:
@@ -40,7 +42,7 @@ def _by_digits(digits: Integer[np.ndarray, "n k"] | None) -> Iterator[Slice]:
     different = 1 + (np.diff(in_order, axis=1) > 0).sum(axis=1)
     for count in range(1, digits.shape[1] + 1):
         yield f"{count} different digit{'s' if count > 1 else ''}", different == count
-    for digit in (0, 1):
+    for digit in SINGLE:
         yield f"contains {digit}", (digits == digit).any(axis=1)
 
 
@@ -55,7 +57,7 @@ def _by_gap(centres: Integer[np.ndarray, "n k"] | None) -> Iterator[Slice]:
 
 
 def _by_ink(images: UInt8[np.ndarray, "n h w"], digits: int) -> Iterator[Slice]:
-    """By what touches, and by the width from the first column of pixels with ink to the last, in equal parts."""
+    """By whether glyphs touch, and by the width from the first to the last column of pixels with ink."""
     ends = [pieces(strip) for strip in images]
     apart = np.array([len(starts) for starts, _ in ends]) >= digits
     yield TOUCHING, ~apart

@@ -16,7 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(other: str | None, if_champion: bool) -> None:
-    from digitsum.judging.compare import compare_with
+    from digitsum.judging.compare import compare_results
     from digitsum.tracking.find import champion, find_result
     from digitsum.tracking.rows.settings import switched_off
 
@@ -28,7 +28,7 @@ def run(other: str | None, if_champion: bool) -> None:
             raise InputError("no champion is registered; name a result to compare with, such as HEAD~1")
         return
     try:
-        print(compare_with(result))
+        print(compare_results(result))
     except InputError as error:
         if not if_champion:
             raise

@@ -1,4 +1,4 @@
-"""Judge a result's model against the champion on the same strips; if it passes the gate, it becomes the champion."""
+"""Judge a model against the champion on the same test strips, and make it the champion if it passes the gate."""
 
 import sys
 from argparse import ArgumentParser
@@ -12,7 +12,7 @@ REFUSED = 3  # the exit code where the gate refuses; errors exit with 1
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("what", metavar="RESULT", help=RESULT)
     parser.add_argument("--dry-run", action="store_true", help="print the verdict and change nothing")
-    parser.add_argument("--anew", action="store_true", help="judge by the floors alone, without the champion")
+    parser.add_argument("--anew", action="store_true", help="judge by the floors only, not against the champion")
 
 
 def run(what: str, dry_run: bool, anew: bool) -> None:

@@ -1,4 +1,4 @@
-"""Retrain from end to end: pull, run what changed, push, record, judge, promote on main, and write the comment."""
+"""Retrain from end to end: pull, run what changed, push, record, judge, promote on main, and write a comment."""
 
 from argparse import ArgumentParser
 
@@ -10,8 +10,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--set", dest="changes", metavar="CHANGES", default="", help="change params, as in 'train.epochs=4'"
     )
     parser.add_argument("--force", action="store_true", help="run every stage, changed or not")
-    parser.add_argument("--read-only", action="store_true", help="push nothing to the DVC remote, and promote nothing")
-    parser.add_argument("--local", action="store_true", help="use no DVC remote, and promote nothing")
+    parser.add_argument("--read-only", action="store_true", help="push nothing to the DVC remote and promote nothing")
+    parser.add_argument("--local", action="store_true", help="use no DVC remote and promote nothing")
 
 
 def run(changes: str, force: bool, read_only: bool, local: bool) -> None:

@@ -4,7 +4,7 @@ import json
 from argparse import ArgumentParser
 
 from digitsum import places
-from digitsum.errors import InputError
+from digitsum.errors import InputError, one_line
 
 EXAMPLE = "python -m digitsum summary"
 
@@ -18,7 +18,9 @@ def run() -> None:
         metrics = json.loads(places.METRICS.read_text())
         accuracy, low, high = (metrics[name] for name in ("accuracy", "accuracy_low", "accuracy_high"))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{places.METRICS}: no result to summarize ({error}); make run produces one") from error
+        raise InputError(
+            f"{places.METRICS}: no result to summarize ({one_line(error, 120)}); make run produces one"
+        ) from error
     print(
         f"\naccuracy  {accuracy:.2%} of {metrics['strips']:,} test sums right"
         f" (95% interval {low:.2%} to {high:.2%})"

@@ -1,1 +1,1 @@
-"""Which of two results is better, and which model is champion."""
+"""Which of two results is better, and which model becomes champion."""

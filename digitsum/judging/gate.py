@@ -1,4 +1,4 @@
-"""Whether a challenger takes the place of the champion: a paired test on the same strips, and floors for all."""
+"""The gate: whether a challenger replaces the champion, by a paired test on the same strips and by floors for all."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from scipy.stats import binomtest, false_discovery_control
 from sklearn.metrics import recall_score
 
 from digitsum.analysis.calibration import calibration_error
-from digitsum.analysis.comparison import Comparison, compare, compare_slices
+from digitsum.analysis.comparison import Comparison, compare_by_slice, compare_predictions
 from digitsum.analysis.slices import AS_READ, slices
 from digitsum.errors import InputError
 from digitsum.params.gate import GateParams
@@ -17,7 +17,7 @@ from digitsum.params.gate import GateParams
 
 @dataclass(frozen=True)
 class Check:
-    """One condition; `value` and `bound` are in words."""
+    """One condition of the gate; `value` and `bound` are in words."""
 
     name: str
     value: str
@@ -30,7 +30,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`comparison` is with the champion, and None where there is none."""
+    """What the gate decides and why; `comparison` is with the champion, None where there is none."""
 
     checks: tuple[Check, ...]
     comparison: Comparison | None
@@ -41,25 +41,25 @@ class Verdict:
         return all(check.holds for check in self.checks)
 
     def __str__(self) -> str:
-        """Why, in some sentences."""
+        """The reasons, in a few sentences."""
         failed = [str(check) for check in self.checks if not check.holds]
         held = [str(check) for check in self.checks if check.holds]
-        said = []
+        reasons = []
         if self.comparison is None:
-            said.append("It is compared with no champion: the floors alone decide.")
+            reasons.append("It is not compared with a champion: only the floors decide.")
         else:
             it = self.comparison
-            said.append(
-                f"On the same {it.n:,} test strips it has {it.fixed:,} right that the champion has wrong, and "
-                f"{it.broken:,} wrong that the champion has right: {it.before:.2%} becomes {it.after:.2%}."
+            reasons.append(
+                f"On the same {it.n:,} test strips, the champion has {it.before:.2%} of the sums right and this model "
+                f"{it.after:.2%}: {it.fixed:,} strips are fixed and {it.broken:,} broken."
             )
         if failed:
-            said.append(f"It fails on {', '.join(failed)}.")
+            reasons.append(f"It fails on {', '.join(failed)}.")
         if held:
-            said.append(f"It {'otherwise ' if failed else ''}holds {', '.join(held)}.")
+            reasons.append(f"It {'otherwise ' if failed else ''}passes on {', '.join(held)}.")
         if self.broken_slices:
-            said.append(f"The champion is significantly better on {'; '.join(self.broken_slices)}.")
-        return " ".join(said)
+            reasons.append(f"The champion is significantly better on {'; '.join(self.broken_slices)}.")
+        return " ".join(reasons)
 
 
 def judge(
@@ -70,23 +70,26 @@ def judge(
     latency: float,
     gate: GateParams,
 ) -> Verdict:
-    """Both are tables of predictions of the strips in `images`; `latency` of the challenger is in milliseconds.
+    """The verdict on the challenger.
+
+    Both tables hold predictions for the strips in `images`, which have `digits` digits each. `latency` is the
+    challenger's time for a single strip, in milliseconds.
 
     Raises:
-        InputError: if the strips are too few to decide anything.
+        InputError: if there are too few strips to decide.
     """
     if len(challenger) < gate.min_strips:
         raise InputError(
-            f"{len(challenger):,} test strips are too few to decide; `gate.min_strips` in params.yaml is "
-            f"{gate.min_strips:,}: raise preprocess.test_strips, or lower that"
+            f"{len(challenger):,} test strips are too few to decide; gate.min_strips in params.yaml is "
+            f"{gate.min_strips:,}: raise preprocess.test_strips, or lower gate.min_strips"
         )
-    checks = _floors(challenger, latency, gate)
+    checks = floors(challenger, latency, gate)
     if champion is None:
         return Verdict(tuple(checks), None, ())
-    comparison = compare(champion, challenger)
-    # by what the challenger read, its own mistakes would choose the slices that it is judged on
+    comparison = compare_predictions(champion, challenger)
+    # in slices by what the challenger read, its own mistakes would choose the strips that judge it
     parts = {name: part for name, part in slices(images, challenger, digits).items() if not name.endswith(AS_READ)}
-    broken = _broken(compare_slices(champion, challenger, parts), gate.alpha)
+    broken = broken_slices(compare_by_slice(champion, challenger, parts), gate.alpha)
     gain = (comparison.fixed - comparison.broken) / comparison.n
     paired = [
         Check(
@@ -111,7 +114,8 @@ def judge(
     return Verdict((*paired, *checks), comparison, tuple(broken))
 
 
-def _floors(table: pd.DataFrame, latency: float, gate: GateParams) -> list[Check]:
+def floors(table: pd.DataFrame, latency: float, gate: GateParams) -> list[Check]:
+    """The conditions that hold for every model, compared with a champion or not."""
     sums, predicted = table["sum"].to_numpy(), table["predicted"].to_numpy()
     error = float(calibration_error(table["probability"].to_numpy(), sums == predicted, np.ones((1, len(sums))))[0])
     recall = float(recall_score(sums, predicted, labels=np.unique(sums), average="macro", zero_division=0))
@@ -140,18 +144,18 @@ def _floors(table: pd.DataFrame, latency: float, gate: GateParams) -> list[Check
 
 
 def in_tails(sums: Integer[np.ndarray, " n"], share: float) -> Bool[np.ndarray, " n"]:
-    """Which strips have the lowest and highest sums that at least this share of the strips reaches, each."""
+    """Which strips have the lowest sums, or the highest: whole sums, at each end at least this share of the strips."""
     low, high = np.quantile(sums, [share, 1 - share], method="inverted_cdf")
     tails: Bool[np.ndarray, " n"] = (sums <= low) | (sums >= high)
     return tails
 
 
-def _broken(table: pd.DataFrame, alpha: float) -> list[str]:
-    """Slices that got worse, while of all that are called so, no more than a share of `alpha` is by chance.
+def broken_slices(table: pd.DataFrame, alpha: float) -> list[str]:
+    """The slices on which accuracy fell, by exact one-sided tests of broken against fixed strips.
 
-    By exact one-sided tests of broken against fixed: Benjamini and Hochberg, J. R. Stat. Soc. B 57 (1995).
+    The false discovery rate is at most `alpha`: Benjamini and Hochberg, J. R. Stat. Soc. B 57 (1995).
     """
     flips = zip(table["broken"], table["fixed"] + table["broken"], strict=True)
-    by_chance = [binomtest(broken, both, alternative="greater").pvalue if both else 1.0 for broken, both in flips]
-    worse = table[false_discovery_control(by_chance) < alpha]
+    p_values = [binomtest(broken, both, alternative="greater").pvalue if both else 1.0 for broken, both in flips]
+    worse = table[false_discovery_control(p_values) < alpha]
     return [f"{row.slice} ({row.before:.2%} to {row.after:.2%})" for row in worse.itertuples()]

@@ -1,4 +1,4 @@
-"""Brings a challenger and the champion before the gate, and puts into the registry what it says."""
+"""Promotion: judges a result's model against the champion by the gate, and records the verdict in the registry."""
 
 import time
 from collections.abc import Sequence
@@ -31,18 +31,20 @@ from digitsum.tracking.rows.store import Store
 
 COMPARED = ("sum", "predicted")  # columns of the predictions
 PROMOTION = "promotion"  # the lock
-TIMED = 30  # single strips, after some to warm up
+WARM_UP, TIMED = 10, 30  # single strips
 
 
 @dataclass(frozen=True)
 class Decision:
+    """What promotion came to."""
+
     verdict: Verdict
     text: str  # one paragraph
-    promoted: bool  # or, in a dry run, would be
+    promoted: bool  # in a dry run: whether it would be
 
 
 class Candidate:
-    """A result with its model, as its row tells it."""
+    """A row of MLflow whose model may become champion: its files and its model."""
 
     def __init__(self, store: Store, row: Run):
         """
@@ -53,24 +55,25 @@ class Candidate:
         self.name = f"{row.name} (run {row.id[:8]})"
         if not row.models:
             raise InputError(
-                f"{row.id}: the row has no model, since {MODEL_FILE} was not at hand when it was made; "
-                "dvc pull and then python -m digitsum sync add it"
+                f"{row.id}: the row has no model, since {MODEL_FILE} was missing when it was written; run "
+                "dvc pull and then python -m digitsum sync"
             )
         self.model_id = row.models[0]
         self.result = result_of(store, row)
 
     def md5(self, path: Path | str) -> str:
-        """Of a file that a stage read or made.
+        """The checksum of a file that a stage read or wrote.
 
         Raises:
-            InputError: if dvc.lock of the row does not have it.
+            InputError: if the row's dvc.lock does not name the file.
         """
         if md5 := self.result.checksum(path):
             return md5
-        raise InputError(f"{self.row.id}: dvc.lock of this row has no {path}; it cannot be judged")
+        raise InputError(f"{self.row.id}: the dvc.lock of this row has no {path}, so it cannot be judged")
 
     @property
     def test_data(self) -> tuple[str, str]:
+        """Checksums of the test strips and of their sums."""
         strips, sums = (self.md5(path) for path in TEST)
         return strips, sums
 
@@ -83,10 +86,10 @@ class Candidate:
             return predictions.read(file, columns)
 
     def model(self) -> SumModel:
-        """From DVC's storage, or else from MLflow.
+        """The model, from DVC's storage or else from MLflow.
 
         Raises:
-            InputError: if it is in neither.
+            InputError: if neither has it.
         """
         try:
             with file_of(self.result, MODEL_FILE) as file:
@@ -106,12 +109,12 @@ def promote(
     dry_run: bool = False,
     anew: bool = False,
 ) -> Decision:
-    """Judges a result's model against the champion; `anew` asks for the floors alone.
+    """Judges the model of the result `what` against the champion, or with `anew` by the floors only.
 
-    Nothing is changed before the verdict is known, and then only the alias makes a champion, and it changes at once.
+    Nothing changes before the verdict. Then the alias makes the champion, and it changes atomically.
 
     Raises:
-        InputError: if there is nothing to judge, or it cannot be judged.
+        InputError: if there is no such result, or it cannot be judged.
     """
     registry = Registry(store)
     challenger = Candidate(store, find_row(store, what))
@@ -125,7 +128,7 @@ def promote(
             if own is not None and own.tags.get(WITHDRAWN) and not anew:
                 raise InputError(
                     f"{challenger.name}: version {own.number} was champion and rolled back; --anew judges it by the "
-                    "floors alone, as if it were new"
+                    "floors only, as if it were new"
                 )
             incumbent = None if champion is None or anew else _candidate_of(store, champion)
             verdict = _judge(challenger, incumbent, gate, batch_size)
@@ -136,7 +139,7 @@ def promote(
             registry.record(version, _record(verdict, challenger, champion, gate), text)
             now = registry.holder(CHAMPION)
             if (now and now.number) != (champion and champion.number):
-                continue  # another was promoted meanwhile, so it is that one to compare with
+                continue  # another model was promoted meanwhile: compare with that one
             if verdict.passes:
                 registry.crown(version, champion)
             else:
@@ -145,15 +148,16 @@ def promote(
 
 
 def rollback(store: Store) -> str:
-    """
+    """Makes the previous champion the champion again; returns a summary.
+
     Raises:
-        InputError: if there is nothing to go back to.
+        InputError: if there is no previous champion.
     """
     with alone(PROMOTION):
         withdrawn, champion = Registry(store).rollback()
     return (
         f"version {champion.number} (run {champion.run[:8]}) is champion again, and version {withdrawn.number} "
-        f"(run {withdrawn.run[:8]}) withdrawn"
+        f"(run {withdrawn.run[:8]}) is withdrawn"
     )
 
 
@@ -164,46 +168,44 @@ def _candidate_of(store: Store, version: Version) -> Candidate:
         return Candidate(store, row)
     except InputError as error:
         raise InputError(
-            f"models:/{MODEL}@{CHAMPION}: version {version.number} cannot be judged ({one_line(error, 120)}); "
-            "--anew asks for the floors alone"
+            f"models:/{MODEL}@{CHAMPION}: version {version.number} cannot be judged ({one_line(error, 120)}); --anew "
+            "judges by the floors only"
         ) from error
 
 
 def _judge(challenger: Candidate, champion: Candidate | None, gate: GateParams, batch_size: int) -> Verdict:
     test, model = challenger.test_strips(), challenger.model()
-    table = challenger.predictions()
-    there = None
-    if champion is not None:
-        there = _predictions_on(champion, challenger, test, model, batch_size)
-    return judge(table, there, test.images, model.data.digits, single_strip_latency(model, test.images), gate)
+    theirs = None if champion is None else _predictions_of_champion(champion, challenger, test, model, batch_size)
+    latency = single_strip_latency(model, test.images)
+    return judge(challenger.predictions(), theirs, test.images, model.data.digits, latency, gate)
 
 
-def _predictions_on(
+def _predictions_of_champion(
     champion: Candidate, challenger: Candidate, test: Strips, model: SumModel, batch_size: int
 ) -> pd.DataFrame:
-    """The champion's on the challenger's test strips: those it had, or if those were of other strips, new ones."""
+    """The champion's predictions for the challenger's test strips: those on record, or new ones for other strips."""
     if champion.test_data != challenger.test_data:
         _require_unseen(champion, challenger)
     else:
-        with suppress(InputError):  # gone, or written by other code
+        with suppress(InputError):  # the file is gone, or another version wrote it
             return champion.predictions(COMPARED)
     try:
         other = champion.model()
     except InputError as error:
-        raise InputError(f"models:/{MODEL}@{CHAMPION}: {error}; --anew asks for the floors alone") from error
+        raise InputError(f"models:/{MODEL}@{CHAMPION}: {error}; --anew judges by the floors only") from error
     if mismatch := other.data.mismatch(model.data):
         name, theirs, ours = mismatch
         raise InputError(
-            f"models:/{MODEL}@{CHAMPION}: takes strips with {name} {theirs}, the challenger {ours}, so that no "
-            "data can judge both; --anew asks for the floors alone"
+            f"models:/{MODEL}@{CHAMPION}: takes strips with {name} {theirs}, the challenger {ours}, so no data can "
+            "judge both; --anew judges by the floors only"
         )
-    return predict(other, test, batch_size)
+    return predict_table(other, test, batch_size)
 
 
 def _require_unseen(champion: Candidate, challenger: Candidate) -> None:
     """
     Raises:
-        InputError: if the champion may have learned from the challenger's test strips.
+        InputError: if the champion may have learned from these test strips.
     """
     theirs, ours = (Split.of(one.result.params, one.result.checksum) for one in (champion, challenger))
     if reason := why_seen(theirs, ours):
@@ -213,8 +215,8 @@ def _require_unseen(champion: Candidate, challenger: Candidate) -> None:
         )
 
 
-def predict(model: SumModel, strips: Strips, batch_size: int) -> pd.DataFrame:
-    """A table of predictions as far as comparisons need it."""
+def predict_table(model: SumModel, strips: Strips, batch_size: int) -> pd.DataFrame:
+    """The columns of a table of predictions that comparisons need."""
     log_probability = prediction.predict(model, strips.images, batch_size).log_probability
     columns = {
         "sum": strips.sums,
@@ -225,13 +227,13 @@ def predict(model: SumModel, strips: Strips, batch_size: int) -> pd.DataFrame:
 
 
 def single_strip_latency(model: SumModel, images: np.ndarray) -> float:
-    """Milliseconds that one strip takes: the lower quartile, so that other work on the machine counts little."""
+    """Milliseconds for a single strip: the lower quartile, since other work on the machine slows some of them."""
     times = []
-    for number in range(TIMED + TIMED // 3):
+    for number in range(WARM_UP + TIMED):
         started = time.perf_counter()
         prediction.predict(model, images[number % len(images)][None])
         times.append(time.perf_counter() - started)
-    return 1000 * float(np.quantile(times[TIMED // 3 :], 0.25))
+    return 1000 * float(np.quantile(times[WARM_UP:], 0.25))
 
 
 def _paragraph(name: str, verdict: Verdict, champion: Version | None, dry_run: bool) -> str:

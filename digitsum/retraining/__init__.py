@@ -1,1 +1,1 @@
-"""What happens when a change comes in: a model is trained, judged, promoted, and somebody is told."""
+"""Retraining after a change: pull, reproduce, push, judge, promote, and write a comment about it."""

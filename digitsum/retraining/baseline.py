@@ -1,4 +1,4 @@
-"""The result that a retraining is compared with: the one that the main branch holds."""
+"""The result that a retraining is compared with: the one on the main branch."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from digitsum.analysis import predictions
-from digitsum.analysis.comparison import Comparison, compare
+from digitsum.analysis.comparison import Comparison, compare_predictions
 from digitsum.errors import InputError
 from digitsum.places import PREDICTIONS, TEST
 from digitsum.tracking.find import file_of
@@ -22,16 +22,16 @@ COMPARED = ("sum", "predicted")  # columns of the predictions
 
 
 def branch() -> str:
-    """The one that is checked out; of a detached HEAD, as in CI, the one that BRANCH names, or none."""
+    """The branch that is checked out; where HEAD is detached, as in CI, the variable BRANCH, or an empty string."""
     return git("branch", "--show-current").strip() or os.environ.get("BRANCH", "")
 
 
 def base_commit() -> str:
-    """Where the main branch stands at the origin, or without an origin HEAD."""
+    """The commit of the main branch at the origin, or HEAD where there is no origin."""
     for name in (f"refs/remotes/origin/{MAIN}", "HEAD"):
         if commit := commit_of(name):
             return commit
-    raise InputError("HEAD: this repository has no commit; git commit makes one")
+    raise InputError("HEAD: this repository has no commit; make one with git commit")
 
 
 def base_result(commit: str) -> Occurrence | None:
@@ -39,7 +39,7 @@ def base_result(commit: str) -> Occurrence | None:
 
 
 def changed_params(before: Result | None, params: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Of those that stages read, before and after; empty where one of them has none."""
+    """Params that stages read and that differ: before and after; an empty string where there was no such param."""
     if before is None:
         return {}
     then, now = flat(before.params), flat({name: params[name] for name in params if name in before.params})
@@ -51,24 +51,24 @@ def changed_params(before: Result | None, params: Mapping[str, Any]) -> dict[str
 
 
 def paired(before: Result, after: Result) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """Predictions of both on the same strips; None if those are others, or the predictions are not at hand."""
+    """Predictions of both on the same strips; None if the strips differ, or predictions are missing."""
     if any(before.checksum(path) != after.checksum(path) for path in TEST):
         return None
     try:
         with file_of(after, PREDICTIONS) as new, file_of(before, PREDICTIONS) as old:
             pair = predictions.read(old, COMPARED), predictions.read(new, COMPARED)
-        compare(*pair)
+        compare_predictions(*pair)
     except InputError:
         return None
     return pair
 
 
 def comparison(pair: tuple[pd.DataFrame, pd.DataFrame] | None) -> Comparison | None:
-    return compare(*pair) if pair else None
+    return compare_predictions(*pair) if pair else None
 
 
 def moved_pairs(pair: tuple[pd.DataFrame, pd.DataFrame] | None, most: int = 12) -> list[tuple[int, int, int, int]]:
-    """The confusions whose counts changed most: true sum, predicted sum, how often before and after."""
+    """The confusions whose counts changed most: true sum, predicted sum, count before, count after."""
     if pair is None:
         return []
     counts = [table[table["sum"] != table["predicted"]].groupby(["sum", "predicted"]).size() for table in pair]

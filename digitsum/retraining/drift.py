@@ -1,4 +1,4 @@
-"""How new data in data/external differs from what the model was trained on."""
+"""Drift: how new data in data/external differ from the training data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from digitsum.strips.sources.npy import from_npy
 
 @dataclass(frozen=True)
 class Look:
-    """At some strips: pixels are in 0..255."""
+    """Statistics of strips; pixels are in 0..255."""
 
     strips: int
     mean_sum: float
@@ -33,7 +33,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Drift:
-    """`distance` is the total variation between the two distributions of sums, `p_value` of their being the same."""
+    """New data beside the training data.
+
+    `distance` is the total variation distance between the two distributions of sums; `p_value` is from a chi-squared
+    test that they are the same.
+    """
 
     files: tuple[str, ...]
     before: Look
@@ -43,13 +47,13 @@ class Drift:
     accuracy: float  # of the model before retraining, on the new strips
     low: float  # its 95% interval
     high: float
-    judge: str  # which model that was
+    judge: str  # in words, the model with that accuracy
 
 
 def new_strips(
     external: Path, raw_before: Path, digits: int, height: int, width: int
 ) -> tuple[list[str], Strips] | None:
-    """Names and strips of files that were not there when the raw data was made; None if there are none.
+    """Names and strips of the files that `ingest` did not read when it last ran; None if there are none.
 
     Raises:
         InputError: if a file in `external` is missing, damaged or does not fit.
@@ -67,7 +71,7 @@ def new_strips(
 
 
 def look(files: list[str], before: Strips, new: Strips, model: SumModel, judge: str) -> Drift:
-    """`before` are the strips that the model was trained on."""
+    """The drift from `before`, the strips that the model was trained on, to `new`."""
     highest = 9 * model.data.digits
     counts = np.stack([np.bincount(part.sums, minlength=highest + 1)[: highest + 1] for part in (before, new)])
     shares = counts / counts.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""DVC as retraining uses it: from the remote, through the stages, back to the remote."""
+"""Runs of DVC in a retraining: pull from the remote, reproduce the stages, push to the remote."""
 
 import os
 import re
@@ -12,14 +12,14 @@ from typing import Literal
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from digitsum.errors import InputError
+from digitsum.errors import InputError, one_line
 from digitsum.places import PIPELINE
 from digitsum.tracking.results.checksums import checksum
 from digitsum.tracking.results.dvc_files import metrics_files
 
 Manner = Literal["run", "restored", "skipped"]
-SECONDS_TO_ANSWER = 20  # of a remote
-SAID: dict[str, Manner] = {  # by dvc repro, of each stage
+SECONDS_TO_ANSWER = 20  # after which an HTTP remote counts as unreachable
+REPORTS: dict[str, Manner] = {  # lines that dvc repro prints, one for each stage
     r"Running stage '([^']+)':": "run",
     r"Stage '([^']+)' is cached - skipping run": "restored",
     r"Stage '([^']+)' didn't change, skipping": "skipped",
@@ -27,16 +27,16 @@ SAID: dict[str, Manner] = {  # by dvc repro, of each stage
 
 
 @dataclass
-class Outcome:
-    """What became of a stage: it ran, its outs came out of the run-cache, or they were there already."""
+class StageRun:
+    """How `dvc repro` dealt with a stage: it ran it, restored its outs from the run-cache, or skipped it."""
 
-    stage: str
+    name: str
     manner: Manner
     seconds: float = 0.0
 
 
-def forget_empty() -> None:
-    """CI gives secrets and variables that nobody set as empty ones, of which S3's library takes one for a region."""
+def drop_empty_settings() -> None:
+    """CI passes secrets that nobody set as empty variables, and S3's library takes an empty region for a region."""
     for name in [name for name, value in os.environ.items() if name.startswith("AWS_") and not value]:
         del os.environ[name]
 
@@ -47,7 +47,7 @@ def require_remote() -> None:
     By default DVC believes most remotes, S3 among them, and takes a replaced object for the one that dvc.lock names.
 
     Raises:
-        InputError: if DVC has no default remote, or it cannot be used.
+        InputError: if DVC has no default remote, or the remote cannot be used.
     """
     from dvc.repo import Repo
 
@@ -65,20 +65,19 @@ def require_remote() -> None:
                     local["remote"].setdefault(name, {})["verify"] = True
             place = repo.cloud.get_remote(name, "push")
             if place.fs.protocol == "local" and not Path(place.path).is_dir():
-                raise InputError(f"{url}: the folder of the DVC remote {name} is not there; mount it, or mkdir -p it")
+                raise InputError(f"{url}: the folder of the DVC remote {name} is missing; mount it, or mkdir -p it")
             place.fs.exists(place.path)
-            if url.startswith("http"):  # of which nothing is found where nothing answers
+            if url.startswith("http"):  # DVC reports an unreachable HTTP remote as empty, so probe it
                 with suppress(HTTPError), urlopen(url, timeout=SECONDS_TO_ANSWER):
                     pass
         except InputError:
             raise
-        except Exception as error:  # of DVC, S3, SSH or the network: there is no common kind
-            reason = " ".join(str(error).split())[:160]
-            raise InputError(f"{url}: the DVC remote {name} cannot be used ({reason})") from error
+        except Exception as error:  # DVC, S3, SSH and the network raise errors without a common class
+            raise InputError(f"{url}: the DVC remote {name} cannot be used ({one_line(error)})") from error
 
 
 def pull() -> None:
-    """All that dvc.lock names and the remote has, and the run-cache.
+    """Pulls the run-cache, and the files that dvc.lock names and the remote has.
 
     Raises:
         InputError: if the remote cannot be used.
@@ -87,7 +86,8 @@ def pull() -> None:
 
 
 def push() -> None:
-    """
+    """Pushes the files that dvc.lock names, and the run-cache.
+
     Raises:
         InputError: if the remote cannot be used.
     """
@@ -95,43 +95,43 @@ def push() -> None:
     from dvc_data.hashfile.hash_info import HashInfo
 
     _dvc("push", "--run-cache")
-    # DVC leaves metrics to git, and without them its run-cache restores no stage that writes some on another machine
+    # DVC leaves metrics to git, and its run-cache cannot restore a stage on another machine without the metrics
     metrics = metrics_files(Path(PIPELINE).read_text())
     with Repo() as repo:
         repo.cloud.push([HashInfo("md5", checksum(Path(path))) for path in metrics])
 
 
-def repro(force: bool, local: bool) -> list[Outcome]:
-    """Runs what changed, or with `force` everything; what stages say passes through.
+def repro(force: bool, local: bool) -> list[StageRun]:
+    """Runs the stages that changed, or with `force` all of them, and prints what they print.
 
-    Unless it is `local`, what the run-cache knows of comes from the remote.
+    Unless `local`, DVC pulls the files that the run-cache names from the remote.
 
     Raises:
         InputError: if a stage fails.
     """
     words = [sys.executable, "-m", "dvc", "repro", *(["--force"] if force else []), *([] if local else ["--pull"])]
-    outcomes: list[Outcome] = []
+    stages: list[StageRun] = []
     started = time.monotonic()
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)
-            for pattern, manner in SAID.items():
+            for pattern, manner in REPORTS.items():
                 if match := re.match(pattern, line):
                     now = time.monotonic()
-                    if outcomes:
-                        outcomes[-1].seconds = now - started
-                    outcomes.append(Outcome(match[1], manner))
+                    if stages:
+                        stages[-1].seconds = now - started
+                    stages.append(StageRun(match[1], manner))
                     started = now
-    if outcomes:
-        outcomes[-1].seconds = time.monotonic() - started
+    if stages:
+        stages[-1].seconds = time.monotonic() - started
     if process.returncode:
-        stage = f" in the stage {outcomes[-1].stage}" if outcomes else ""
-        raise InputError(f"dvc repro failed{stage} with exit code {process.returncode}; what it said is above")
-    return outcomes
+        where = f" in the stage {stages[-1].name}" if stages else ""
+        raise InputError(f"dvc repro failed{where} with exit code {process.returncode}; its messages are above")
+    return stages
 
 
 def _dvc(*words: str) -> None:
     done = subprocess.run([sys.executable, "-m", "dvc", *words], check=False)
     if done.returncode:
-        raise InputError(f"dvc {words[0]} failed with exit code {done.returncode}; what it said is above")
+        raise InputError(f"dvc {words[0]} failed with exit code {done.returncode}; its messages are above")

@@ -1,4 +1,4 @@
-"""Changes of params that come as words, as from a form that somebody filled in."""
+"""Changes of params as text, for example from the form of a CI job."""
 
 import re
 from pathlib import Path
@@ -11,14 +11,14 @@ from digitsum.errors import InputError
 from digitsum.formats import load_yaml
 
 KEY = r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+"
-PLAIN = r"[\w.,:/+\[\]-]+"  # of a value; nothing that a shell would act upon
+PLAIN = r"[\w.,:/+\[\]-]+"  # a value without characters that a shell acts upon
 
 
 def apply(words: str, path: Path = Path("params.yaml")) -> None:
-    """Writes `section.key=value section.key=value ...` into params.yaml, if all of it is valid.
+    """Writes changes such as `train.epochs=4 train.seed=2` into params.yaml, if all of them are valid.
 
     Raises:
-        InputError: naming the word that is not.
+        InputError: naming the change that is not valid.
     """
     given = load_yaml(path.read_text(encoding="utf-8"))
     changes: dict[str, Any] = {}
@@ -26,8 +26,8 @@ def apply(words: str, path: Path = Path("params.yaml")) -> None:
         key, _, value = word.partition("=")
         if not re.fullmatch(KEY, key) or not re.fullmatch(PLAIN, value):
             raise InputError(
-                f"override {word!r}: not of the form section.key=value in plain characters, such as train.epochs=4 or "
-                "model.shifts=[-3,0,3]"
+                f"override {word!r}: not of the form section.key=value in plain characters, for example train.epochs=4 "
+                "or model.shifts=[-3,0,3]"
             )
         *sections, last = key.split(".")
         there: Any = given
@@ -36,7 +36,7 @@ def apply(words: str, path: Path = Path("params.yaml")) -> None:
             there = there.get(section) if isinstance(there, dict) else None
             new = new.setdefault(section, {})
         if not isinstance(there, dict) or last not in there or isinstance(there[last], dict):
-            raise InputError(f"override {word!r}: no param {key} in {path}, which has the keys that there are")
+            raise InputError(f"override {word!r}: there is no param {key} in {path}; use one of its keys")
         try:
             new[last] = load_yaml(value)
         except yaml.YAMLError as error:

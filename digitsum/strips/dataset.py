@@ -89,9 +89,12 @@ class Description:
     mean: Annotated[float, Field(allow_inf_nan=False)]
     std: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-    def mismatch(self, other: "Description") -> tuple[str, int, int] | None:
-        """The first measure in which strips of the two differ, here and there; None if one model can read both."""
-        for name in ("digits", "height", "width"):
+    def mismatch(self, other: "Description", of_pixels: bool = False) -> tuple[str, float, float] | None:
+        """The first measure in which strips of the two differ, here and there; None if one model can read both.
+
+        With `of_pixels`, mean and standard deviation of the pixels count too, so that None means the same data set.
+        """
+        for name in ("digits", "height", "width", *(("mean", "std") if of_pixels else ())):
             ours, theirs = getattr(self, name), getattr(other, name)
             if ours != theirs:
                 return name, ours, theirs
