@@ -73,7 +73,7 @@ def test_digits_are_matched_by_place() -> None:
     truth, read = np.array([[1, 2, 3, 4]]), np.array([[2, 3, 4, 7]])
     table = tabulate(truth, read, truth, read_places=np.array([52, 77, 118, 150]))
     found = changes(table, INFERRED)
-    assert causes(found, [0]) == ["1 missed and 7 seen where none is"]
+    assert causes(found, [0]) == ["1 missed and 7 read where there is none"]
     counts = digit_confusion(found)
     assert (counts[1, 10], counts[10, 7], counts[:10, :10].trace()) == (1, 1, 3)
     shown = example(np.zeros((40, 168), np.uint8), table.iloc[0].to_dict())

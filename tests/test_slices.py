@@ -46,9 +46,9 @@ def test_slices_hold_the_strips_that_they_name(images: np.ndarray, known: bool) 
     ]
     assert members(found, f"contains 0{ending}") == [1, 4]
     assert members(found, f"contains 1{ending}") == [0, 4]
-    assert members(found, f"closest neighbours under 18 px apart{ending}") == [1, 3]
-    assert members(found, f"closest neighbours 18 to 25 px apart{ending}") == [0, 4]
-    assert members(found, f"closest neighbours 26 px or more apart{ending}") == [2]
+    assert members(found, f"closest neighbors under 18 px apart{ending}") == [1, 3]
+    assert members(found, f"closest neighbors 18 to 25 px apart{ending}") == [0, 4]
+    assert members(found, f"closest neighbors 26 px or more apart{ending}") == [2]
     assert members(found, "glyphs touch or overlap") == [1, 3]
     assert members(found, "sum 0 to 5") == [0]  # of 4
     assert members(found, "sum 31 to 36") == [3]

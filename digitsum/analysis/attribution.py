@@ -21,7 +21,7 @@ NEAR = SIDE // 2 - 1
 NONE = -1  # in place of a digit: there is none
 TYPES = 11  # of what is read: ten digits, or none
 SURE = 0.95  # probability of another sum from which a label is doubted
-ADDS_UP = "the reading adds up, but another sum was likelier"
+ADDS_UP = "the reading adds up, but another sum is likelier"
 
 INFERRED = ("read_given_sum", "centres_given_sum")  # columns of the predictions
 KNOWN = ("digits", "digit_centres")
@@ -90,7 +90,7 @@ def causes(changed: pd.DataFrame, strips: Iterable[int]) -> list[str]:
 def _in_words(digit: int, read: int) -> str:
     if read == NONE:
         return f"{digit} missed"
-    return f"{digit} read as {read}" if digit != NONE else f"{read} seen where none is"
+    return f"{digit} read as {read}" if digit != NONE else f"{read} read where there is none"
 
 
 def digit_confusion(changed: pd.DataFrame) -> Int[np.ndarray, "11 11"]:

@@ -20,7 +20,7 @@ def draw_matrix(matrix: Int[np.ndarray, "s s"], by_row: bool) -> Figure:
     values = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1) if by_row else matrix.astype(float)
     norm = LogNorm(vmin=0.001, vmax=1) if by_row else LogNorm(vmin=1, vmax=max(2, matrix.max()))
     picture = axes.imshow(np.where(matrix == 0, np.nan, values), cmap="viridis", norm=norm)
-    figure.colorbar(picture, label="share of the true sum's strips" if by_row else "strips")
+    figure.colorbar(picture, label="share of the strips with the true sum" if by_row else "strips")
     axes.set(xlabel="predicted sum", ylabel="true sum")
     return figure
 
@@ -45,10 +45,10 @@ def draw_reliability(table: pd.DataFrame) -> Figure:
         "o",
         color=PALE,
         fillstyle="none",
-        label="before temperature",
+        label="without temperature",
     )
-    axes.errorbar(table["confidence"], table["accuracy"], reach, fmt="o", color=GOOD, label="as predicted")
-    axes.set(xlabel="stated probability", ylabel="share right")
+    axes.errorbar(table["confidence"], table["accuracy"], reach, fmt="o", color=GOOD, label="with temperature")
+    axes.set(xlabel="predicted probability", ylabel="accuracy")
     axes.legend(frameon=False)
     return figure
 
@@ -60,7 +60,7 @@ def draw_coverage(table: pd.DataFrame, share: float) -> Figure:
     axes.plot(table["coverage"], table["risk"], color=BAD)
     axes.plot([0, share], [risk, risk], color=GOOD, linewidth=1)
     axes.plot([share, share], [0, risk], color=GOOD, linewidth=1)
-    axes.set(xlabel="share answered, surest first", ylabel="share wrong of the answered", xlim=(0, 1.01))
+    axes.set(xlabel="share of strips answered, surest first", ylabel="error rate on these", xlim=(0, 1.01))
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1))

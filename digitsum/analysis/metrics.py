@@ -171,8 +171,8 @@ METRICS: Mapping[str, Metric] = {
         "sums right where glyphs touch", "higher", "percent", value=lambda e: _accuracy_on(e, e.touching)
     ),
     "within_1": Metric("within 1 of the sum", "higher", "percent", headline=True, score=lambda e: e.error <= 1),
-    "within_2": Metric("within 2", "higher", "percent", score=lambda e: e.error <= 2),
-    "within_3": Metric("within 3", "higher", "percent", score=lambda e: e.error <= 3),
+    "within_2": Metric("within 2 of the sum", "higher", "percent", score=lambda e: e.error <= 2),
+    "within_3": Metric("within 3 of the sum", "higher", "percent", score=lambda e: e.error <= 3),
     "mae": Metric("mean absolute error", "lower", headline=True, score=lambda e: e.error),
     "nll": Metric(  # nats
         "negative log-likelihood",
@@ -189,10 +189,10 @@ METRICS: Mapping[str, Metric] = {
         score=lambda e: ((e.probability - e.true_sum).cumsum(axis=1) ** 2).sum(axis=1),
     ),
     "macro_mae": Metric(
-        "mean absolute error, every sum counting alike", "lower", weighted=lambda e, w: _mean_over_sums(e, e.error, w)
+        "mean absolute error, each sum weighted equally", "lower", weighted=lambda e, w: _mean_over_sums(e, e.error, w)
     ),
     "macro_recall": Metric(
-        "recall, every sum counting alike",
+        "recall, each sum weighted equally",
         "higher",
         "percent",
         headline=True,
@@ -207,7 +207,7 @@ METRICS: Mapping[str, Metric] = {
         weighted=lambda e, w: calibration_error(e.confidence, e.correct, w),
     ),
     "coverage_995": Metric(
-        "share answered at 99.5% accuracy",
+        "share of strips answered at 99.5% accuracy",
         "higher",
         "percent",
         weighted=lambda e, w: coverage(e.confidence, e.correct, w),
@@ -238,7 +238,7 @@ METRICS: Mapping[str, Metric] = {
     # the stage confusion computes these
     "mistakes": Metric("sums wrong", "lower", "count"),
     "mistake_size": Metric("mean absolute error of the mistakes", "lower"),
-    "macro_precision": Metric("precision, every predicted sum counting alike", "higher", "percent"),
+    "macro_precision": Metric("precision, each predicted sum weighted equally", "higher", "percent"),
     "attributed": Metric("mistakes whose misread digits are inferred right", "higher", "percent"),
     "attributed_low": Metric("the same, from", None, "percent"),  # Wilson
     "attributed_high": Metric("the same, to", None, "percent"),

@@ -10,8 +10,10 @@ from jaxtyping import Int, UInt8
 
 from digitsum.analysis import pages
 from digitsum.analysis.attribution import INFERRED, KNOWN, TYPES, matched
+from digitsum.analysis.calibration import BINS
 from digitsum.analysis.charts import draw_coverage, draw_errors, draw_reliability
 from digitsum.analysis.confusion import Confusion
+from digitsum.analysis.intervals import RESAMPLES
 from digitsum.analysis.matrix import FEW
 from digitsum.analysis.metrics import described
 from digitsum.analysis.slices import AS_READ
@@ -84,12 +86,13 @@ def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np
         for pair in records(confusion.pairs.head(PAIRS))
     ]
     charts = {
-        "reliability": pages.svg(draw_reliability(evaluation.reliability), "Share right against stated probability"),
+        "reliability": pages.svg(draw_reliability(evaluation.reliability), "Accuracy against predicted probability"),
         "coverage": pages.svg(
-            draw_coverage(evaluation.coverage, metrics["coverage_995"]), "Share wrong against share answered"
+            draw_coverage(evaluation.coverage, metrics["coverage_995"]),
+            "Error rate against the share of strips answered",
         ),
         "errors": pages.svg(
-            draw_errors(confusion.errors), "How often each difference of predicted and true sum occurs"
+            draw_errors(confusion.errors), "Strips with each difference between predicted and true sum"
         ),
     }
     return pages.render(
@@ -98,6 +101,8 @@ def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np
         figures=[row | {"metric": described(row["figure"])} for row in records(evaluation.figures)],
         slices=records(evaluation.slices),
         few=FEW,
+        bins=BINS,
+        resamples=RESAMPLES,
         by_reading=bool(evaluation.slices["slice"].str.endswith(AS_READ).any()),
         charts=charts,
         labels=[str(label) for label in range(len(confusion.matrix))],

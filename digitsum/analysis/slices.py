@@ -50,10 +50,10 @@ def _by_gap(centres: Integer[np.ndarray, "n k"] | None) -> Iterator[Slice]:
     if centres is None or centres.shape[1] < 2:
         return
     smallest = np.diff(centres.astype(np.int64), axis=1).min(axis=1)
-    yield f"closest neighbours under {GAPS[0]} px apart", smallest < GAPS[0]
+    yield f"closest neighbors under {GAPS[0]} px apart", smallest < GAPS[0]
     for low, high in pairwise(GAPS):
-        yield f"closest neighbours {low} to {high - 1} px apart", (low <= smallest) & (smallest < high)
-    yield f"closest neighbours {GAPS[-1]} px or more apart", smallest >= GAPS[-1]
+        yield f"closest neighbors {low} to {high - 1} px apart", (low <= smallest) & (smallest < high)
+    yield f"closest neighbors {GAPS[-1]} px or more apart", smallest >= GAPS[-1]
 
 
 def _by_ink(images: UInt8[np.ndarray, "n h w"], digits: int) -> Iterator[Slice]:
