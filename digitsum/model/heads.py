@@ -154,7 +154,12 @@ class Columns(Head):
         return Reading(digit.gather(1, columns), columns)
 
 
-HEADS: dict[str, type[Head]] = {"direct": Direct, "multi_label": MultiLabel, "slots": Slots, "columns": Columns}
+HEADS: dict[str, type[Head]] = {
+    "direct": Direct,
+    "multi_label": MultiLabel,
+    "slots": Slots,
+    "columns": Columns,
+}
 
 
 def any_width() -> list[str]:
