@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 unexport VIRTUAL_ENV CONDA_PREFIX
 PORT ?= 5000
 
-.PHONY: run retrain test check format env lock ui demo clean
+.PHONY: run retrain test quick check format env lock ui demo clean
 
 run: .venv/ready ## reproduce the pipeline and say what came out
 	@dvc repro
@@ -23,6 +23,9 @@ retrain: .venv/ready ## pull, run what changed, push, record, judge, promote on 
 
 test: .venv/ready ## the whole test suite
 	@pytest
+
+quick: .venv/ready ## the tests that start no DVC, no server and no browser
+	@pytest -m quick
 
 check: .venv/ready ## lint, types and workflows
 	@ruff check

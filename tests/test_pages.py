@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import page
-from servers import mlflow_server
+from conftest import Opener
 from test_outbox import a_result
 
 from digitsum.analysis import metrics, predictions
@@ -20,7 +19,9 @@ from digitsum.tracking.rows.store import connect, experiment_id
 from digitsum.tracking.ui import COMPARED, comparison
 
 
-def test_comparison_shows_the_newest_results_and_what_differs(tmp_path: Path) -> None:
+def test_comparison_shows_the_newest_results_and_what_differs(
+    tmp_path: Path, mlflow_server: Opener, page: Opener
+) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     client = connect(uri)
     rows = Rows(client, experiment_id(client))
@@ -68,7 +69,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_report_opens_offline_at_any_width(report: Path, width: int, scheme: str) -> None:
+def test_report_opens_offline_at_any_width(report: Path, width: int, scheme: str, page: Opener) -> None:
     assert report.stat().st_size < 5_000_000
     assert not re.search(r"(src|href)=.?(https?:)?//", report.read_text())
     with page(width) as tab:
@@ -94,7 +95,7 @@ def test_report_opens_offline_at_any_width(report: Path, width: int, scheme: str
         assert faults == []
 
 
-def test_report_answers_hands(report: Path) -> None:
+def test_report_answers_hands(report: Path, page: Opener) -> None:
     with page(1280) as tab:
         tab.goto(report.as_uri())
         cell = tab.locator("#matrix .cell").first
