@@ -10,7 +10,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help run retrain test check format env env-dev lock resolve audit release deps docs ui demo clean
+.PHONY: help run retrain test quick check format env env-dev lock resolve audit release deps docs ui demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ retrain: .venv/ready-dev ## pull, run what changed, push, record, judge, promote
 
 test: .venv/ready-dev ## run all tests
 	@pytest
+
+quick: .venv/ready-dev ## run the tests that start no DVC, no server and no browser
+	@pytest -m quick
 
 check: .venv/ready-dev ## check lint, types, workflows and the citation file
 	@ruff check

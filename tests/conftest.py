@@ -1,15 +1,24 @@
+import fcntl
+import hashlib
+import importlib
 import os
 import resource
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, chdir, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import browser
 import numpy as np
 import pytest
+import servers
 import torch
+import warm
 import yaml
-from shell import call
+from shell import BIN, call
 
 from digitsum.model.architecture import SumModel
 from digitsum.model.training import Training
@@ -23,20 +32,66 @@ from digitsum.strips.sources.digits import sklearn_digits
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)
 
+Shared = Callable[[str, Callable[[Path], None]], Path]
+Opener = Callable[..., AbstractContextManager[Any]]  # of a server or a page, for a block
+
 TINY = {
     "preprocess": {"train_strips": 96, "val_strips": 32, "test_strips": 40},
     "model": {"small_channels": 4},
     "train": {"epochs": 2, "batch_size": 16, "threads": 1},
     "evaluate": {"threads": 1},
 }
+WARM = "PYTHON_OF_THE_TESTS"  # the folder with the `python` of warm.py
+SLOW = {"repository", "mlflow_server", "model_server", "s3_server", "postgres_and_s3", "page"}  # fixtures
+SECONDS = {"slow": 240, "quick": 60}  # that a test may take on a busy machine
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One warm Python for all processes of pytest."""
+    if not hasattr(config, "workerinput") and sys.platform == "linux":
+        stack = ExitStack()
+        os.environ[WARM] = str(stack.enter_context(warm.server(Path(stack.enter_context(TemporaryDirectory())))))
+        config.add_cleanup(stack.close)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts dvc, servers or browsers is slow; the more of them, the earlier, so that no process ends alone."""
+    started = {item: len(SLOW & {*getattr(item, "fixturenames", ())}) for item in items}
+    for item in items:
+        speed = "slow" if started[item] or item.get_closest_marker("slow") else "quick"
+        item.add_marker(speed)
+        item.add_marker(pytest.mark.timeout(SECONDS[speed]))
+    items.sort(key=lambda item: (-started[item], item.get_closest_marker("slow") is None))
 
 
 @pytest.fixture(autouse=True)
-def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a runner's or a user's, nor the store that MLflow leaves in the environment for processes it starts."""
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a user without settings, who has activated this Python's environment; `python` is a warm one.
+
+    Nothing is left of a runner's or a user's settings, nor the store that MLflow leaves for processes it starts.
+    """
     for name in list(os.environ):
         if name in {"CI", "BRANCH"} or name.startswith(("CI_", "GITHUB_", "DVC_", "MLFLOW_", "DIGITSUM_", "GIT_")):
             monkeypatch.delenv(name)
+    folders = [os.environ[WARM]] if WARM in os.environ else []
+    monkeypatch.setenv("PATH", os.pathsep.join([*folders, str(BIN), os.environ["PATH"]]))
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """A file or folder that the first test to need it builds at the path it is given, for all processes of this run."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def built(name: str, build: Callable[[Path], None]) -> Path:
+        with (base / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (base / name).exists():
+                build(base / f"{name}.unfinished")
+                (base / f"{name}.unfinished").rename(base / name)
+        return base / name
+
+    return built
 
 
 @pytest.fixture
@@ -69,20 +124,97 @@ def project(tmp_path: Path, given: dict, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path
 
 
+def lay(template: Path, folder: Path) -> None:
+    shutil.copytree(template, folder, symlinks=True, dirs_exist_ok=True)
+
+
 @pytest.fixture
-def repository(project: Path) -> Path:
-    for name in ("external", "initial"):
-        shutil.copy(ROOT / "data" / name / "README.md", project / "data" / name)
-    call("git", "init", "-q")
-    call("git", "config", "user.email", "a@example.org")
-    call("git", "config", "user.name", "A")
-    call("dvc", "init", "-q")
-    call("dvc", "config", "core.analytics", "false")
-    shutil.copy(ROOT / ".gitignore", project / ".gitignore")
-    shutil.copy(ROOT / ".dvcignore", project / ".dvcignore")
-    call("git", "add", "-A")
-    call("git", "commit", "-qm", "first")
+def finished(project: Path, shared: Shared) -> Path:
+    """The project after all stages, without dvc."""
+
+    def build(folder: Path) -> None:
+        lay(project, folder)
+        with chdir(folder):
+            run()
+
+    lay(shared("finished", build), project)
     return project
+
+
+@pytest.fixture
+def repository(project: Path, shared: Shared, empty_store: Path) -> Path:
+    """The project under git and DVC, committed, with an empty MLflow store."""
+
+    def build(folder: Path) -> None:
+        lay(project, folder)
+        for name in ("external", "initial"):
+            shutil.copy(ROOT / "data" / name / "README.md", folder / "data" / name)
+        for name in (".gitignore", ".dvcignore"):
+            shutil.copy(ROOT / name, folder)
+        with chdir(folder):
+            call("git", "init", "-q")
+            call("git", "config", "user.email", "a@example.org")
+            call("git", "config", "user.name", "A")
+            call("dvc", "init", "-q")
+            call("dvc", "config", "core.analytics", "false")
+            call("git", "add", "-A")
+            call("git", "commit", "-qm", "first")
+        shutil.copy(empty_store, folder / "mlflow.db")
+
+    lay(shared("repository", build), project)
+    return project
+
+
+@pytest.fixture
+def made(repository: Path, shared: Shared) -> Path:
+    """The repository with a committed result, of whose runs MLflow knows nothing."""
+
+    def build(folder: Path) -> None:
+        lay(repository, folder)
+        with chdir(folder):
+            call("dvc", "repro")
+            call("git", "add", "-A")
+            call("git", "commit", "-qm", "result")
+
+    lay(shared("made", build), repository)
+    return repository
+
+
+@pytest.fixture(scope="session")
+def empty_store(shared: Shared) -> Path:
+    """An MLflow store as it is after its first use, which takes seconds."""
+
+    def build(file: Path) -> None:
+        from mlflow import MlflowClient
+
+        MlflowClient(f"sqlite:///{file}").search_experiments()
+
+    return shared("mlflow.db", build)
+
+
+@pytest.fixture
+def page() -> Opener:
+    return browser.page
+
+
+@pytest.fixture
+def mlflow_server() -> Opener:
+    return servers.mlflow_server
+
+
+@pytest.fixture
+def model_server() -> Opener:
+    return servers.model_server
+
+
+@pytest.fixture
+def s3_server() -> Opener:
+    return servers.s3_server
+
+
+@pytest.fixture
+def postgres_and_s3() -> Opener:
+    return servers.postgres_and_s3
 
 
 @contextmanager
@@ -94,6 +226,17 @@ def files_no_larger_than(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def run(*names: str) -> None:
+    """Stages, or all that dvc.yaml has, in this process."""
+    for name in names or yaml.safe_load(Path("dvc.yaml").read_text())["stages"]:
+        importlib.import_module(f"stages.{name}").main()
+
+
+def digests(*folders: str) -> dict[str, str]:
+    files = sorted(path for folder in folders for path in Path(folder).rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def change(project: Path, section: str, **values: object) -> None:

@@ -1,21 +1,42 @@
-"""Commands as a user gives them, in processes of their own."""
+"""Commands as a user gives them."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import TracebackType
+
+BIN = Path(sys.executable).parent
 
 
 def call(*words: str, code: int = 0, **environment: str) -> str:
-    here = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment}
-    done = subprocess.run(words, env=here, capture_output=True, text=True, check=False)
+    """Of `python -m stages...` and the stages of dvc only what comes after the imports (see warm.py)."""
+    done = subprocess.run(words, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert done.returncode == code, f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
 
 
-def start(*words: str, **environment: str) -> subprocess.Popen[str]:
-    here = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment}
-    return subprocess.Popen(words, env=here, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+class Started(subprocess.Popen[str]):
+    """Does not outlive a block that fails."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
+
+
+def start(*words: str, **environment: str) -> Started:
+    """A process of its own, whose Python is an ordinary one."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    return Started(
+        words,
+        env=os.environ | {"PATH": path} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
 
 
 def wait_for(process: subprocess.Popen[str], beginning: str) -> list[str]:

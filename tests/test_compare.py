@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from browser import page
-from conftest import change
+from conftest import Opener, change
 from shell import call
-from test_tracking import ON, digitsum, made, rows, store, sync, template  # noqa: F401 (fixtures)
+from tracked import ON, digitsum, rows, store, sync
 
 from digitsum.errors import InputError
 from digitsum.judging.compare import compare_results
@@ -22,7 +21,7 @@ def cached(path: str) -> Path:
 
 
 @pytest.mark.usefixtures("made")
-def test_comparison_with_a_commit_a_run_and_the_champion() -> None:
+def test_comparison_with_a_commit_a_run_and_the_champion(page: Opener) -> None:
     assert digitsum("compare", "--if-champion") == ""
     assert "no champion is registered; name a result to compare with" in digitsum("compare", code=1)
     assert digitsum("compare", "HEAD") == "compared  with HEAD: every prediction is the same\n"

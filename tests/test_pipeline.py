@@ -4,17 +4,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import change
+from conftest import change, digests, run
 from shell import call, start, wait_for
-from test_stages import digests, run
 
 
 def test_bad_input_ends_in_one_line(repository: Path) -> None:
     change(repository, "train", epochs=0)
-    said = call(sys.executable, "-m", "stages.ingest", code=1)
+    said = call("python", "-m", "stages.ingest", code=1)
     assert said == "error: params.yaml: `train.epochs` is 0; input should be greater than or equal to 1\n"
     assert not (repository / "data" / "raw").exists()
-    said = call(sys.executable, "-m", "digitsum", "summary", code=1)
+    said = call("python", "-m", "digitsum", "summary", code=1)
     assert said.startswith("error: reports/metrics.json: ")
     assert said.count("\n") == 1
 
@@ -50,7 +49,7 @@ def test_terminated_training_keeps_its_state_alone(repository: Path, processes: 
 def test_killed_training_goes_on_to_the_same_bits(repository: Path) -> None:
     run("ingest", "preprocess")
     change(repository, "train", epochs=8)
-    train = (sys.executable, "-m", "stages.train")
+    train = ("python", "-m", "stages.train")
     call(*train)
     never_killed = digests("models")
     assert not list((repository / ".digitsum" / "checkpoints").iterdir())

@@ -6,10 +6,7 @@ from pathlib import Path
 from conftest import change
 from mlflow import MlflowClient
 from shell import call
-from test_retraining import aliases
-from test_tracking import ON, digitsum, made, rows, store, template
-
-__all__ = ["made", "template"]  # fixtures
+from tracked import ON, aliases, digitsum, rows, store
 
 LOW = {"min_strips": 20, "max_calibration_error": 0.9, "min_macro_recall": 0.0, "min_tail_accuracy": 0.0}
 

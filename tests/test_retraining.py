@@ -5,16 +5,15 @@ import html
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, change
+from conftest import ROOT, Opener, change
 from mlflow import MlflowClient
-from servers import free_port, mlflow_server, s3_objects, s3_server
+from servers import free_port, s3_objects
 from shell import call, start
-from test_tracking import ON, digitsum
+from tracked import ON, aliases, digitsum
 
 from digitsum.errors import InputError
 from digitsum.retraining import dvc_runs, overrides
@@ -69,15 +68,11 @@ def became(comment: str) -> dict[str, str]:
     return {row[0].removeprefix("| <code>").removesuffix("</code>"): row[1].split()[0].strip(",") for row in rows}
 
 
-def aliases(client: MlflowClient) -> dict[str, int]:
-    return {name: int(version) for name, version in client.get_registered_model("digitsum").aliases.items()}
-
-
 def model_md5() -> str:
     return hashlib.md5(Path("models/model.safetensors").read_bytes()).hexdigest()
 
 
-def test_from_commit_to_champion(shop: Path) -> None:  # noqa: PLR0915 (one story)
+def test_from_commit_to_champion(shop: Path, mlflow_server: Opener) -> None:  # noqa: PLR0915 (one story)
     skipped = dict.fromkeys(("ingest", "preprocess", "train", "evaluate", "confusion"), "skipped")
     with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as (uri, _):
         there = {"MLFLOW_TRACKING_URI": uri}
@@ -162,7 +157,7 @@ def test_from_commit_to_champion(shop: Path) -> None:  # noqa: PLR0915 (one stor
             digitsum("rollback", **there)
 
 
-def test_two_pushes_at_once(shop: Path) -> None:
+def test_two_pushes_at_once(shop: Path, mlflow_server: Opener) -> None:
     with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as (uri, _):
         MlflowClient(uri).create_experiment("digitsum")  # two processes that create it race
         there = ON | {"MLFLOW_TRACKING_URI": uri}
@@ -300,9 +295,9 @@ def test_remotes_and_stores_that_cannot_be_used(shop: Path) -> None:
     assert digitsum("retrain", code=1).startswith("error: .dvc/config: no default remote; dvc remote add --default")
 
 
-def test_s3_as_remote(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s3_as_remote(shop: Path, monkeypatch: pytest.MonkeyPatch, s3_server: Opener) -> None:
     """As in docs/ci.md; in separate processes, since DVC keeps its connections to S3 open until its process ends."""
-    retrain = (sys.executable, "-m", "digitsum", "retrain")
+    retrain = ("python", "-m", "digitsum", "retrain")
     with s3_server() as (endpoint, keys):
         for name, value in keys.items():
             monkeypatch.setenv(name, value)

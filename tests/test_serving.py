@@ -9,8 +9,8 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 import torch
+from conftest import Opener
 from mlflow.entities import LoggedModelOutput
-from servers import model_server
 
 from digitsum.commands._models import model_file, model_form
 from digitsum.errors import InputError
@@ -62,7 +62,9 @@ def test_model_of_the_registry_or_of_a_run(tmp_path: Path) -> None:
             model_file(what)
 
 
-def test_mlflow_serves_the_champion(champion: SumModel, tmp_path: Path, rng: np.random.Generator) -> None:
+def test_mlflow_serves_the_champion(
+    champion: SumModel, tmp_path: Path, rng: np.random.Generator, model_server: Opener
+) -> None:
     strips = rng.integers(0, 256, (200, 40, 168), dtype=np.uint8)
     with model_server("models:/digitsum@champion", f"sqlite:///{tmp_path / 'mlflow.db'}") as address:
 

@@ -1,6 +1,5 @@
 """No result is ever lost: real dvc, real git, real MLflow stores and servers."""
 
-import io
 import json
 import math
 import os
@@ -9,94 +8,22 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import mlflow
 import numpy as np
 import pytest
 import yaml
-from conftest import change
-from mlflow import MlflowClient
-from servers import mlflow_server, postgres_and_s3
+from conftest import Opener, change, digests, run
 from shell import call, start, wait_for
-from test_stages import digests, run
+from tracked import ON, children, digitsum, rows, stage_runs, store, sync
 
-from digitsum.__main__ import main
 from digitsum.model.model_file import read_model
 from digitsum.model.prediction import predict
 from digitsum.tracking.reproduce import compare
 from digitsum.tracking.results.occurrences import remember, remembered
-
-ON = {"DIGITSUM_TRACKING": "on"}
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `made` copies, once it is there."""
-    return tmp_path_factory.mktemp("template") / "project"
-
-
-@pytest.fixture
-def made(template: Path, repository: Path) -> Path:
-    """The repository with a committed result, of whose runs MLflow knows nothing."""
-    if not template.exists():
-        call("dvc", "repro")
-        call("git", "add", "-A")
-        call("git", "commit", "-qm", "result")
-        shutil.copytree(repository, template, symlinks=True)
-    else:
-        shutil.copytree(template, repository, symlinks=True, dirs_exist_ok=True)
-    return repository
-
-
-def store(uri: str = "") -> tuple[MlflowClient, str]:
-    client = MlflowClient(uri or f"sqlite:///{Path('mlflow.db').resolve()}")
-    experiment = client.get_experiment_by_name("digitsum")
-    assert experiment is not None
-    return client, experiment.experiment_id
-
-
-def rows(uri: str = "") -> list[Any]:
-    client, experiment = store(uri)
-    return list(client.search_runs([experiment], "tags.`digitsum.result` != ''", order_by=["start_time ASC"]))
-
-
-def children(row: Any, uri: str = "") -> dict[str, Any]:
-    client, experiment = store(uri)
-    runs = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{row.info.run_id}'")
-    return {run.data.tags["digitsum.stage"]: run for run in runs}
-
-
-def digitsum(*words: str, code: int = 0, **environment: str) -> str:
-    """`python -m digitsum`, in this process, since importing MLflow takes seconds."""
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as said:
-        for name, value in (ON | environment).items():
-            patch.setenv(name, value)
-        patch.setattr(sys, "argv", ["digitsum", *words])
-        ended: int | str | None = 0
-        try:
-            main()
-        except SystemExit as end:
-            ended = end.code
-    text = said.getvalue()
-    if isinstance(ended, str):  # an error
-        ended, text = 1, f"{text}{ended}\n"
-    assert ended == code, text
-    return text
-
-
-def sync(*words: str, **environment: str) -> str:
-    return digitsum("sync", *words, **environment)
-
-
-def stage_runs(uri: str = "") -> list[Any]:
-    """Of stages that ran, unlike those that stand for one that did not."""
-    client, experiment = store(uri)
-    return list(client.search_runs([experiment], "tags.`digitsum.parcel` != ''"))
 
 
 def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(repository: Path) -> None:
@@ -200,6 +127,7 @@ def test_what_the_next_repro_overwrites_has_a_row(made: Path) -> None:
 
 
 def test_two_queue_workers_on_a_fresh_store(made: Path) -> None:
+    Path("mlflow.db").unlink()
     for size in (17, 23):
         call("dvc", "exp", "run", "--queue", "-n", f"size-{size}", "-S", f"evaluate.batch_size={size}", **ON)
     call("dvc", "queue", "start", "-j", "2", **ON)
@@ -292,7 +220,7 @@ def test_killed_run_does_not_stay_running(made: Path, end: signal.Signals) -> No
 
 def test_failed_run_says_why(repository: Path) -> None:
     change(repository, "ingest", source="npy")
-    said = call(sys.executable, "-m", "stages.ingest", code=1, **ON)
+    said = call("python", "-m", "stages.ingest", code=1, **ON)
     assert said == "error: data/external: no data0.npy with its lab0.npy; put the data set's files there\n"
     sync()
     (record,) = stage_runs()
@@ -301,6 +229,7 @@ def test_failed_run_says_why(repository: Path) -> None:
 
 
 def test_switched_off_leaves_nothing(made: Path) -> None:
+    Path("mlflow.db").unlink()
     change(made, "confusion", examples=3)
     call("dvc", "repro")
     assert sync(DIGITSUM_TRACKING="off") == ""
@@ -308,7 +237,7 @@ def test_switched_off_leaves_nothing(made: Path) -> None:
     assert not Path(".digitsum/outbox").exists()
 
 
-def test_frozen_server_delays_nothing_and_loses_nothing(made: Path) -> None:
+def test_frozen_server_delays_nothing_and_loses_nothing(made: Path, mlflow_server: Opener) -> None:
     change(made, "train", epochs=30)
     with mlflow_server(f"sqlite:///{made / 'other.db'}", made / "artifacts") as (uri, server):
         there = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
@@ -350,7 +279,7 @@ def broken_server() -> Iterator[str]:
 
 
 def test_server_that_answers_500_or_not_at_all(made: Path, broken_server: str) -> None:
-    confusion = (sys.executable, "-m", "stages.confusion")
+    confusion = ("python", "-m", "stages.confusion")
     for uri in (broken_server, "http://127.0.0.1:9"):
         call(*confusion, **ON, MLFLOW_TRACKING_URI=uri)
         said = digitsum("sync", code=1, MLFLOW_TRACKING_URI=uri)
@@ -415,8 +344,9 @@ def test_model_in_mlflow(made: Path) -> None:
 
 
 def test_server_of_their_own_with_postgresql_and_s3(
-    made: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    made: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, postgres_and_s3: Opener
 ) -> None:
+    Path("mlflow.db").unlink()
     change(made, "evaluate", batch_size=17)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # else its library warns
     with postgres_and_s3(tmp_path_factory.mktemp("servers")) as (uri, objects):

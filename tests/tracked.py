@@ -1,0 +1,64 @@
+"""The command line in this process, and what MLflow has after it."""
+
+import io
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from digitsum.__main__ import main
+
+ON = {"DIGITSUM_TRACKING": "on"}
+
+
+def store(uri: str = "") -> tuple[MlflowClient, str]:
+    client = MlflowClient(uri or f"sqlite:///{Path('mlflow.db').resolve()}")
+    experiment = client.get_experiment_by_name("digitsum")
+    assert experiment is not None
+    return client, experiment.experiment_id
+
+
+def rows(uri: str = "") -> list[Any]:
+    client, experiment = store(uri)
+    return list(client.search_runs([experiment], "tags.`digitsum.result` != ''", order_by=["start_time ASC"]))
+
+
+def children(row: Any, uri: str = "") -> dict[str, Any]:
+    client, experiment = store(uri)
+    runs = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{row.info.run_id}'")
+    return {run.data.tags["digitsum.stage"]: run for run in runs}
+
+
+def digitsum(*words: str, code: int = 0, **environment: str) -> str:
+    """`python -m digitsum`, in this process, since importing MLflow takes seconds."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as said:
+        for name, value in (ON | environment).items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["digitsum", *words])
+        ended: int | str | None = 0
+        try:
+            main()
+        except SystemExit as end:
+            ended = end.code
+    text = said.getvalue()
+    if isinstance(ended, str):  # an error
+        ended, text = 1, f"{text}{ended}\n"
+    assert ended == code, text
+    return text
+
+
+def sync(*words: str, **environment: str) -> str:
+    return digitsum("sync", *words, **environment)
+
+
+def stage_runs(uri: str = "") -> list[Any]:
+    """Of stages that ran, unlike those that stand for one that did not."""
+    client, experiment = store(uri)
+    return list(client.search_runs([experiment], "tags.`digitsum.parcel` != ''"))
+
+
+def aliases(client: MlflowClient) -> dict[str, int]:
+    return {name: int(version) for name, version in client.get_registered_model("digitsum").aliases.items()}
