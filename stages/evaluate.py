@@ -33,7 +33,7 @@ def main() -> None:
     with tracked("evaluate") as tracker:
         tracker.params("evaluate", evaluate.model_dump())
         tracker.data(PROCESSED, "testing")
-        device = prepare(evaluate.device, evaluate.threads, "evaluate.device")
+        device = prepare(evaluate.device, evaluate.threads, "evaluate.device", evaluate.arithmetic)
         tracker.tags(describe(device))
         model = SumModel.read(MODEL).to(device)
         tracker.params("model", model.params.model_dump())

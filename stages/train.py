@@ -28,7 +28,7 @@ def main() -> None:
     params = read_params()
     architecture, recipe = params[ModelParams], params[TrainParams]
     launch("stages.train", recipe.processes, recipe.threads)
-    device = prepare(recipe.device, recipe.threads, "train.device")
+    device = prepare(recipe.device, recipe.threads, "train.device", recipe.arithmetic)
     with workers(device) as team, tracked("train", team.first) as tracker:
         tracker.params("model", architecture.model_dump())
         tracker.params("train", recipe.model_dump())

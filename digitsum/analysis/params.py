@@ -4,12 +4,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from digitsum.arithmetic import Arithmetic
 from digitsum.params import Section
 
 
 class EvaluateParams(Section):
     section: ClassVar[str] = "evaluate"
     device: Literal["auto", "cpu", "cuda", "mps"]
+    arithmetic: Arithmetic
     threads: int = Field(ge=1, le=256)
     batch_size: int = Field(ge=1, le=65_536)
 

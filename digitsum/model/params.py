@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from digitsum.arithmetic import Arithmetic
 from digitsum.params import Section, Strict
 from digitsum.strips.glyphs import SIDE
 from digitsum.strips.params import AugmentParams
@@ -66,6 +67,7 @@ class TrainParams(Section):
     section: ClassVar[str] = "train"
     seed: int = Field(ge=0)
     device: Literal["auto", "cpu", "cuda", "mps"]
+    arithmetic: Arithmetic
     threads: int = Field(ge=1, le=256)
     processes: int = Field(ge=1, le=256)
     epochs: int = Field(ge=1, le=10_000)
