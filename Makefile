@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 unexport VIRTUAL_ENV CONDA_PREFIX
 PORT ?= 5000
 
-.PHONY: run retrain test check format env lock ui demo clean
+.PHONY: run retrain test test-portable check format env lock ui demo clean
 
 run: .venv/ready ## reproduce the pipeline and say what came out
 	@dvc repro
@@ -23,6 +23,17 @@ retrain: .venv/ready ## pull, run what changed, push, record, judge, promote on 
 
 test: .venv/ready ## the whole test suite
 	@pytest
+
+# of three makers, with caches of other sizes; before 10, qemu crashes in AVX2's gather
+PROCESSORS ?= Haswell-noTSX Skylake-Client-noTSX-IBRS EPYC-Rome EPYC-Milan Dhyana
+QEMU ?= qemu-x86_64
+test-portable: .venv/ready ## the digests of tests/portable.json on other processors, emulated; five minutes each
+	@command -v $(QEMU) > /dev/null || { echo "error: no $(QEMU); install qemu-user 10 or later, or set QEMU" >&2; exit 1; }
+	@for cpu in $(PROCESSORS); do \
+		PYTHONPATH=. $(QEMU) -cpu $$cpu .venv/bin/python tests/portable.py 2> .venv/portable.log | cmp - tests/portable.json \
+			|| { tail -3 .venv/portable.log >&2; echo "error: $$cpu: not the bytes of tests/portable.json" >&2; exit 1; }; \
+		echo "$$cpu: the same bytes"; \
+	done
 
 check: .venv/ready ## lint, types and workflows
 	@ruff check

@@ -45,9 +45,9 @@ def templates(file: Path) -> set[Path]:
 @pytest.mark.parametrize("name", STAGES)
 def test_dependencies_are_the_imports(name: str) -> None:
     """But for tracking, which records results and cannot change them."""
-    script = ROOT / "stages" / f"{name}.py"
-    files = {path for path in imported(script) if "tracking" not in path.parts}
-    files |= {script}.union(*(templates(path) for path in files))
+    scripts = {ROOT / "stages" / "__init__.py", ROOT / "stages" / f"{name}.py"}
+    files = scripts.union(*({path for path in imported(script) if "tracking" not in path.parts} for script in scripts))
+    files |= set().union(*(templates(path) for path in files))
     listed = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][name]["deps"]
     of_code = {dep for dep in listed if dep.startswith(("digitsum", "stages"))}
     assert of_code == {str(path.relative_to(ROOT)) for path in files}
