@@ -1,15 +1,20 @@
-"""Files in foreign formats, read with checks: JSON, YAML and .npy."""
+"""Files in foreign formats, read with checks: JSON, YAML and .npy.
+
+NumPy is imported where it is needed: stages read params.yaml before its arithmetic is chosen.
+"""
 
 import json
 import re
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import yaml
 
 from digitsum.errors import InputError, one_line
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def read_json(path: Path) -> Any:
@@ -25,16 +30,18 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: not readable as JSON ({error})") from error
 
 
-def read_array(path: Path) -> np.ndarray:
+def read_array(path: Path) -> "np.ndarray":
     """A .npy file, memory-mapped and never unpickled.
 
     Raises:
         InputError: if the file is missing, empty, truncated, holds Python objects, or is no .npy file.
     """
+    from numpy.lib.format import open_memmap
+
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; a .npy array is expected")
-        return np.lib.format.open_memmap(path, mode="r")
+        return open_memmap(path, mode="r")
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; a .npy array is expected") from error
     except OSError as error:

@@ -26,7 +26,7 @@ def main() -> None:
     with tracked("evaluate") as tracker:
         tracker.params("evaluate", params.model_dump())
         tracker.data(PROCESSED, "testing")
-        device = prepare(params.device, params.threads, "evaluate.device")
+        device = prepare(params.device, params.threads, "evaluate.device", params.arithmetic)
         tracker.tags(describe(device))
         model = read_model(MODEL).to(device)
         tracker.params("model", model.params.model_dump())

@@ -29,7 +29,7 @@ def main() -> None:
     params = read_params()
     architecture, recipe = params[ModelParams], params[TrainParams]
     launch("stages.train", recipe.processes, recipe.threads)
-    device = prepare(recipe.device, recipe.threads, "train.device")
+    device = prepare(recipe.device, recipe.threads, "train.device", recipe.arithmetic)
     with process_group(device) as group, tracked("train", group.is_main) as tracker:
         machine = describe(device) | {"processes": str(group.size)}
         tracker.params("model", architecture.model_dump())

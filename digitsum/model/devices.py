@@ -1,4 +1,4 @@
-"""The device that tensors are on, and the precision of its convolutions."""
+"""The device that tensors are on, and the instructions and the precision that it computes with."""
 
 import os
 from functools import cache
@@ -6,11 +6,17 @@ from typing import Literal
 
 import torch
 
+from digitsum import arithmetic
+from digitsum.arithmetic import Arithmetic
 from digitsum.errors import InputError
 
 
-def prepare(name: Literal["auto", "cpu", "cuda", "mps"], threads: int, key: str) -> torch.device:
+def prepare(
+    name: Literal["auto", "cpu", "cuda", "mps"], threads: int, key: str, wanted: Arithmetic = "fastest"
+) -> torch.device:
     """Pick the device, and make its results the same bits every time on one machine with one number of threads.
+
+    Prints a note where portable arithmetic is `wanted` and not in effect on that device.
 
     Args:
         key: the param or option that `name` comes from.
@@ -40,15 +46,28 @@ def prepare(name: Literal["auto", "cpu", "cuda", "mps"], threads: int, key: str)
                 f"{cards}, or set it to cpu"
             )
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.device(name)
+    device = torch.device(name)
+    if wanted == "portable" and arithmetic_of(device) != "portable":
+        reason = f"the device is {name}" if name != "cpu" else arithmetic.obstacle() or "torch was imported before"
+        print(f"note: arithmetic is not portable ({reason}); the exact bytes of these results are this machine's own")
+    return device
+
+
+def arithmetic_of(device: torch.device) -> Arithmetic:
+    """What the device computes with in this process, as torch itself reports it."""
+    portable = arithmetic.in_effect() == "portable" and torch.backends.cpu.get_cpu_capability() == "AVX2"
+    return "portable" if portable and device.type == "cpu" else "fastest"
 
 
 @cache
 def has_fast_bfloat16(device: str) -> bool:
-    """Whether the hardware multiplies matrices in bfloat16; emulating that is slower than float32."""
+    """Whether the hardware multiplies matrices in bfloat16; emulating that is slower than float32.
+
+    Portable arithmetic does not use it, since AVX2 does not multiply bfloat16.
+    """
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device == "cpu":
+    if device == "cpu" and arithmetic.in_effect() != "portable":
         able = torch.cpu.get_capabilities()
         return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
     return False
@@ -60,6 +79,7 @@ def describe(device: torch.device) -> dict[str, str]:
     return {
         "torch": torch.__version__,
         "device": device.type,
+        "arithmetic": arithmetic_of(device),
         "hardware": hardware,
         "threads": str(torch.get_num_threads()),
         "bfloat16": str(has_fast_bfloat16(device.type)).lower(),

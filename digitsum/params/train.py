@@ -2,6 +2,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from digitsum.arithmetic import Arithmetic
 from digitsum.params.augment import AugmentParams
 from digitsum.params.section import NonNegative, Positive, Section, Strict, Threads
 
@@ -30,6 +31,7 @@ class TrainParams(Section):
 
     seed: int = Field(ge=0)
     device: Literal["auto", "cpu", "cuda", "mps"]
+    arithmetic: Arithmetic
     threads: Threads
     processes: int = Field(ge=1, le=256)
     epochs: int = Field(ge=1, le=10_000)
