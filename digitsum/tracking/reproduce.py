@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from digitsum import arithmetic
 from digitsum.errors import InputError
 from digitsum.formats import read_json
 from digitsum.places import LOCK, PIPELINE
@@ -23,7 +24,7 @@ from digitsum.tracking.results.result import Result
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.settings import SWITCH
 from digitsum.tracking.rows.store import Store
-from digitsum.tracking.rows.tags import PATCH, REPRODUCED, origin_of
+from digitsum.tracking.rows.tags import ARITHMETIC, ENVIRONMENT, PATCH, PYTHON, REPRODUCED, origin_of
 
 TOLERANCE = 0.02  # in accuracy; with `digits`, two processors differed by 0.012, and in half of their mistakes
 
@@ -34,11 +35,11 @@ class Verdict:
 
     diverges: str | None  # the first stage whose outs have other checksums
     accuracy: tuple[float, float]  # then and now
-    same_machine: bool
+    bytes_expected: bool  # see `_bytes_expected`
 
     @property
     def holds(self) -> bool:
-        return self.diverges is None or (not self.same_machine and self.near)
+        return self.diverges is None or (not self.bytes_expected and self.near)
 
     @property
     def near(self) -> bool:
@@ -49,8 +50,8 @@ class Verdict:
         if self.diverges is None:
             return "identical: every stage made the same bytes"
         where = (
-            "this machine and environment"
-            if self.same_machine
+            "a machine and environment that must give the same bytes"
+            if self.bytes_expected
             else "another machine or environment, or one that was not recorded"
         )
         then, now = self.accuracy
@@ -84,7 +85,7 @@ def reproduce(store: Store, row: Run) -> Verdict:
         now = from_lock((project / LOCK).read_text(), "the clone")
         figures = _figures(project)
     accuracy = (row.metrics.get("accuracy", math.nan), figures.get("accuracy", math.nan))
-    verdict = compare(then.stages, now.stages, accuracy, _same_machine(row.tags))
+    verdict = compare(then.stages, now.stages, accuracy, _bytes_expected(row.tags))
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(started))
     store.set_tag(row.id, REPRODUCED, f"{verdict} ({when}, {platform.node()})")
     return verdict
@@ -94,10 +95,10 @@ def compare(
     then: Mapping[str, Essence],
     now: Mapping[str, Essence],
     accuracy: tuple[float, float],
-    same_machine: bool,
+    bytes_expected: bool,
 ) -> Verdict:
     first = next((name for name in then if then[name]["outs"] != now.get(name, {}).get("outs")), None)
-    return Verdict(first, accuracy, same_machine)
+    return Verdict(first, accuracy, bytes_expected)
 
 
 def _clone(commit: str, patch: Path | None, clone: Path, project: str) -> None:
@@ -157,6 +158,13 @@ def _figures(project: Path) -> dict[str, float]:
     return {name: value for path in paths for name, value in read_json(project / path).items()}
 
 
-def _same_machine(tags: Mapping[str, str]) -> bool:
-    """Whether the interpreter, the processor and the packages are those of the row, as far as recorded."""
-    return all(tags.get(name) == value for name, value in environment().items())
+def _bytes_expected(tags: Mapping[str, str]) -> bool:
+    """Whether this machine must give the bytes of the row.
+
+    For portable arithmetic, any x86-64 Linux machine with AVX2 and the same interpreter must, since requirements.lock
+    fixes the packages. For fastest arithmetic, the processor and the packages must be those of the row as well.
+    """
+    here = environment()
+    if tags.get(ARITHMETIC) == "portable" and not arithmetic.obstacle():
+        return tags.get(PYTHON) == here[PYTHON]
+    return all(tags.get(name) == here[name] for name in ENVIRONMENT)

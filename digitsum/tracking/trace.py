@@ -11,6 +11,7 @@ from digitsum.tracking.results.git import project_folder
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import Store
 from digitsum.tracking.rows.tags import (
+    ARITHMETIC,
     ENVIRONMENT,
     PARENT,
     PATCH,
@@ -33,7 +34,7 @@ def account(store: Store, row: Run) -> str:
     models = [md5 for path, md5 in checksums.items() if path.startswith("models/")]
     same = {run.id: run.name for md5 in models for run in store.rows_with(md5)}
     lines += [("same model", f"{other}  {name}") for other, name in same.items() if other != row.id]
-    environment = [tags[name] for name in ENVIRONMENT if name in tags]
+    environment = [tags[name] for name in (*ENVIRONMENT, ARITHMETIC) if name in tags]
     lines.append(("environment", "python " + ", ".join(environment) if environment else "not known"))
     lines += [("stage", _stage(child)) for child in store.runs({PARENT: row.id})]
     lines += [("occasion", occasion) for occasion in occasions_of(tags)]

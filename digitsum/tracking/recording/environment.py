@@ -9,21 +9,23 @@ from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
+from digitsum import arithmetic
 from digitsum.errors import InputError
 from digitsum.places import LOCK
 from digitsum.tracking.results.checksums import digest
 from digitsum.tracking.results.git import commit_of, git
-from digitsum.tracking.rows.tags import COMMIT, DIRTY, DVC_EXPERIMENT, PACKAGES, PLATFORM, PYTHON, STAGE
+from digitsum.tracking.rows.tags import ARITHMETIC, COMMIT, DIRTY, DVC_EXPERIMENT, PACKAGES, PLATFORM, PYTHON, STAGE
 
 MADE = (LOCK, "data", "models", "reports")  # the pipeline changes these while it runs
 
 
 def environment() -> dict[str, str]:
-    """The interpreter, the processor and the packages of this process, as tags."""
+    """The interpreter, the processor, its arithmetic and the packages of this process, as tags."""
     return {
         PYTHON: platform.python_version(),
         PLATFORM: f"{platform.system()} {platform.machine()} {_processor()}",
         PACKAGES: digest(packages()),
+        ARITHMETIC: arithmetic.in_effect(),
     }
 
 

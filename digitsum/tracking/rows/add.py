@@ -6,6 +6,7 @@ from digitsum.tracking.rows.models import ModelForm, log_model
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import Data, Store
 from digitsum.tracking.rows.tags import (
+    ARITHMETIC,
     DIRTY,
     DVC_EXPERIMENT,
     ENVIRONMENT,
@@ -62,6 +63,8 @@ def _fill(store: Store, row: str, result: Occurrence, form: ModelForm | None) ->
         else:
             _stand_in(store, row, result, stage, essence, runs.get(stage))
     environment = {name: run.tags[name] for run in runs.values() for name in ENVIRONMENT if name in run.tags}
+    kinds = {run.tags.get(ARITHMETIC, "fastest") for run in runs.values()}
+    environment[ARITHMETIC] = "portable" if len(runs) == len(result.stages) and kinds == {"portable"} else "fastest"
     store.log_params(row, flat(result.params))
     store.log(row, [], environment | tags_of(result))
     store.log_text(row, result.lock, "dvc.lock")

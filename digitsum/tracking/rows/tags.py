@@ -15,6 +15,7 @@ STAGE = "digitsum.stage"
 MADE, OUTS = "digitsum.made", "digitsum.outs"  # Result.stage_key and Result.outs_key of a stage's run
 DVC_EXPERIMENT, DIRTY = "digitsum.experiment", "digitsum.dirty"
 PYTHON, PLATFORM, PACKAGES = "digitsum.python", "digitsum.platform", "digitsum.packages"
+ARITHMETIC = "digitsum.arithmetic"  # portable or fastest; of a row, portable if all of its stages are
 ENVIRONMENT = (PYTHON, PLATFORM, PACKAGES)  # what a result may depend on besides data, params and code
 REPRODUCED = "digitsum.reproduced"
 
