@@ -1,8 +1,10 @@
 """The scripts that CI runs beside make, with a gh that writes down what it is asked."""
 
 import json
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import yaml
 from conftest import ROOT
 from shell import call
 
+BIN = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 GH = """#!/usr/bin/env python3
 import json, os, sys
 words = sys.argv[1:]
@@ -223,6 +226,66 @@ def test_retraining_without_a_remote(tmp_path: Path, config: str, variables: dic
     else:
         assert summary.read_text() == said == f"{asked}.\n"
         assert output.read_text() == "artifact=retrained-1\n"
+
+
+PYTHON = """#!/bin/bash
+[ "$1" = -m ] || exit 0
+mkdir -p .venv/bin
+for name in pip uv python dvc pytest; do
+  printf '#!/bin/bash\\necho %s "$@" >> calls.txt\\n' $name > .venv/bin/$name
+  chmod +x .venv/bin/$name
+done
+"""
+
+
+def synced() -> list[list[str]]:
+    """The lock files of each time that packages were installed since the last look."""
+    calls = Path("calls.txt").read_text().splitlines() if Path("calls.txt").exists() else []
+    Path("calls.txt").unlink(missing_ok=True)
+    return [[word for word in call.split() if word.endswith(".lock")][1:] for call in calls if call.startswith("uv ")]
+
+
+def test_make_run_installs_what_runs_alone_and_make_test_adds_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "Makefile", ".")
+    Path("requirements.lock").write_text("numpy==2\n")
+    Path("requirements-dev.lock").write_text("uv==1\n")
+    Path("python").write_text(PYTHON)
+    Path("python").chmod(0o755)
+    make = ("make", f"PYTHON={tmp_path / 'python'}")
+    both = ["requirements.lock", "requirements-dev.lock"]
+    call(*make, "run")
+    assert synced() == [["requirements.lock", ".venv/uv.lock"]]
+    call(*make, "run")
+    assert synced() == []
+    call(*make, "test")
+    assert synced() == [both]
+    call(*make, "run", "test")
+    assert synced() == []
+    os.utime("requirements.lock")
+    call(*make, "run")
+    assert synced() == [both], "what tests need is kept"
+
+
+@pytest.mark.skipif(shutil.which("cyclonedx-py", path=BIN) is None, reason="cyclonedx-bom is not installed")
+def test_release_lists_every_package_of_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("Makefile", "README.md", "pyproject.toml", "requirements.lock", "requirements-dev.lock"):
+        shutil.copy(ROOT / name, ".")
+    Path(".venv").symlink_to(ROOT / ".venv")
+    call("git", "init", "-q")
+    call("git", "config", "user.email", "a@example.org")
+    call("git", "config", "user.name", "A")
+    call("git", "add", "README.md")
+    call("git", "commit", "-qm", "some")
+    call("make", "-o", ".venv/ready-dev", "release")
+    bill = json.loads(Path("release/digitsum.cdx.json").read_text())
+    locked = set(re.findall(r"(?m)^([a-z0-9.-]+)(?:\[.*\])?==(\S+)", Path("requirements.lock").read_text()))
+    assert {(part["name"], part["version"]) for part in bill["components"]} == locked
+    assert bill["metadata"]["component"]["name"] == "digitsum"
+    assert call("tar", "--list", "--file", "release/digitsum.tar.gz").split() == ["digitsum/", "digitsum/README.md"]
 
 
 WORKFLOWS = [*(ROOT / ".github" / "workflows").glob("*.yml")]
