@@ -13,6 +13,7 @@ from conftest import ROOT
 from shell import call
 
 BIN = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+WORKFLOWS = [*(ROOT / ".github" / "workflows").glob("*.yml")]
 GH = """#!/usr/bin/env python3
 import json, os, sys
 words = sys.argv[1:]
@@ -102,6 +103,14 @@ def test_bring_back_knows_what_a_result_depends_on() -> None:
     assert deps | {"params.yaml", "dvc.yaml", "dvc.lock"} == set(names.split())
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "retrain.yml").read_text())
     assert {*names.split()} <= {path.removesuffix("/**") for path in workflow[True]["push"]["paths"]}
+
+
+def test_pushes_to_other_branches_and_of_tags_start_nothing_but_a_release() -> None:
+    """act looks at no filter of branches, and GitHub excludes tags where there is one."""
+    for path in WORKFLOWS:
+        push = yaml.safe_load(path.read_text())[True].get("push", {"branches": ["main"]})
+        expected = {"tags": ["v[0-9]+.[0-9]+.[0-9]+"]} if path.stem == "release" else {"branches": ["main"]}
+        assert {name: push[name] for name in push if name != "paths"} == expected
 
 
 def test_gitlab_retrains_for_the_same_changes_as_github() -> None:
@@ -286,9 +295,6 @@ def test_release_lists_every_package_of_the_lock(tmp_path: Path, monkeypatch: py
     assert {(part["name"], part["version"]) for part in bill["components"]} == locked
     assert bill["metadata"]["component"]["name"] == "digitsum"
     assert call("tar", "--list", "--file", "release/digitsum.tar.gz").split() == ["digitsum/", "digitsum/README.md"]
-
-
-WORKFLOWS = [*(ROOT / ".github" / "workflows").glob("*.yml")]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
