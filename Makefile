@@ -49,6 +49,8 @@ check: .venv/ready-dev ## check lint, types, workflows and the citation file
 	@mypy
 	@zizmor --offline --quiet --persona pedantic .github
 	@check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	@check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci docs/gitlab-ci.yml
 	@check-jsonschema --quiet --builtin-schema vendor.citation-file-format --force-filetype yaml CITATION.cff
 

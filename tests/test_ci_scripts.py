@@ -1,8 +1,10 @@
 """The scripts that CI runs besides make, with a `gh` that records its arguments."""
 
 import json
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import yaml
 from conftest import ROOT
 from shell import call
 
+BIN = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+WORKFLOWS = [*(ROOT / ".github" / "workflows").glob("*.yml")]
 GH = """#!/usr/bin/env python3
 import json, os, sys
 words = sys.argv[1:]
@@ -99,6 +103,14 @@ def test_bring_back_knows_what_a_result_depends_on() -> None:
     assert deps | {"params.yaml", "dvc.yaml", "dvc.lock"} == set(names.split())
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "retrain.yml").read_text())
     assert {*names.split()} <= {path.removesuffix("/**") for path in workflow[True]["push"]["paths"]}
+
+
+def test_pushes_to_other_branches_and_of_tags_start_nothing_but_a_release() -> None:
+    """act looks at no filter of branches, and GitHub excludes tags where there is one."""
+    for path in WORKFLOWS:
+        push = yaml.safe_load(path.read_text())[True].get("push", {"branches": ["main"]})
+        expected = {"tags": ["v[0-9]+.[0-9]+.[0-9]+"]} if path.stem == "release" else {"branches": ["main"]}
+        assert {name: push[name] for name in push if name != "paths"} == expected
 
 
 def test_gitlab_retrains_for_the_same_changes_as_github() -> None:
@@ -225,7 +237,64 @@ def test_retraining_without_a_remote(tmp_path: Path, config: str, variables: dic
         assert output.read_text() == "artifact=retrained-1\n"
 
 
-WORKFLOWS = [*(ROOT / ".github" / "workflows").glob("*.yml")]
+PYTHON = """#!/bin/bash
+[ "$1" = -m ] || exit 0
+mkdir -p .venv/bin
+for name in pip uv python dvc pytest; do
+  printf '#!/bin/bash\\necho %s "$@" >> calls.txt\\n' $name > .venv/bin/$name
+  chmod +x .venv/bin/$name
+done
+"""
+
+
+def synced() -> list[list[str]]:
+    """The lock files of each time that packages were installed since the last look."""
+    calls = Path("calls.txt").read_text().splitlines() if Path("calls.txt").exists() else []
+    Path("calls.txt").unlink(missing_ok=True)
+    return [[word for word in call.split() if word.endswith(".lock")][1:] for call in calls if call.startswith("uv ")]
+
+
+def test_make_run_installs_what_runs_alone_and_make_test_adds_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "Makefile", ".")
+    Path("requirements.lock").write_text("numpy==2\n")
+    Path("requirements-dev.lock").write_text("uv==1\n")
+    Path("python").write_text(PYTHON)
+    Path("python").chmod(0o755)
+    make = ("make", f"PYTHON={tmp_path / 'python'}")
+    both = ["requirements.lock", "requirements-dev.lock"]
+    call(*make, "run")
+    assert synced() == [["requirements.lock", ".venv/uv.lock"]]
+    call(*make, "run")
+    assert synced() == []
+    call(*make, "test")
+    assert synced() == [both]
+    call(*make, "run", "test")
+    assert synced() == []
+    os.utime("requirements.lock")
+    call(*make, "run")
+    assert synced() == [both], "what tests need is kept"
+
+
+@pytest.mark.skipif(shutil.which("cyclonedx-py", path=BIN) is None, reason="cyclonedx-bom is not installed")
+def test_release_lists_every_package_of_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("Makefile", "README.md", "pyproject.toml", "requirements.lock", "requirements-dev.lock"):
+        shutil.copy(ROOT / name, ".")
+    Path(".venv").symlink_to(ROOT / ".venv")
+    call("git", "init", "-q")
+    call("git", "config", "user.email", "a@example.org")
+    call("git", "config", "user.name", "A")
+    call("git", "add", "README.md")
+    call("git", "commit", "-qm", "some")
+    call("make", "-o", ".venv/ready-dev", "release")
+    bill = json.loads(Path("release/digitsum.cdx.json").read_text())
+    locked = set(re.findall(r"(?m)^([a-z0-9.-]+)(?:\[.*\])?==(\S+)", Path("requirements.lock").read_text()))
+    assert {(part["name"], part["version"]) for part in bill["components"]} == locked
+    assert bill["metadata"]["component"]["name"] == "digitsum"
+    assert call("tar", "--list", "--file", "release/digitsum.tar.gz").split() == ["digitsum/", "digitsum/README.md"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)

@@ -438,6 +438,7 @@ def test_failed_retraining_takes_the_place_of_the_comment_before(forge: Forge) -
         ("workflow_dispatch", {"ref": "refs/tags/main"}, "branches", "ubuntu-24.04"),
         ("pull_request", pull_request("0" * 40), "branches", "small"),
         ("pull_request", pull_request("0" * 40, "them/digitsum"), "branches", "ubuntu-24.04"),
+        ("pull_request", pull_request("0" * 40, user="dependabot[bot]"), "branches", "ubuntu-24.04"),
     ],
 )
 def test_keys_that_write_and_own_runners_are_for_those_who_may(
