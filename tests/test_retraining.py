@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, Opener, change
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from servers import free_port, s3_objects
 from shell import call, start
 from tracked import ON, aliases, digitsum
@@ -293,6 +294,25 @@ def test_remotes_and_stores_that_cannot_be_used(shop: Path) -> None:
     assert not Path("dvc.lock").exists()
     call("dvc", "remote", "remove", "-q", "shared")
     assert digitsum("retrain", code=1).startswith("error: .dvc/config: no default remote; dvc remote add --default")
+
+
+def test_output_that_the_run_cache_gave_is_not_promoted_unless_a_run_made_it(shop: Path) -> None:
+    """Who can write to the DVC remote can put any model there for params that dvc.lock does not have yet."""
+    store, forger = f"sqlite:///{shop / 'own.db'}", clone(shop, "forger")
+    for place in (forger, clone(shop, "main")):
+        os.chdir(place)
+        change(Path(), "train", epochs=2)
+    os.chdir(forger)
+    call("dvc", "repro", DIGITSUM_TRACKING="off")
+    call("dvc", "push", "--run-cache", DIGITSUM_TRACKING="off")
+    os.chdir(shop / "main")
+    output = digitsum("retrain", MLFLOW_TRACKING_URI=store)
+    assert "restored" in became(output).values()
+    assert "Nothing was promoted: the run-cache gave the outputs of " in html.unescape(output)
+    with pytest.raises(MlflowException, match="not found"):
+        aliases(MlflowClient(store))
+    output = digitsum("retrain", "--force", MLFLOW_TRACKING_URI=store)
+    assert "becomes the first champion" in output
 
 
 def test_s3_as_remote(shop: Path, monkeypatch: pytest.MonkeyPatch, s3_server: Opener) -> None:

@@ -26,11 +26,12 @@ from digitsum.strips.dataset import Strips
 from digitsum.tracking import sync as tracking
 from digitsum.tracking.results.dvc_files import earlier_runs
 from digitsum.tracking.results.occurrences import in_workspace
-from digitsum.tracking.results.result import Occurrence
+from digitsum.tracking.results.result import Occurrence, Result
 from digitsum.tracking.rows.models import ModelForm
 from digitsum.tracking.rows.registry import CHAMPION, Registry
 from digitsum.tracking.rows.settings import SWITCH, embedded_store, switched_off, tracking_uri
 from digitsum.tracking.rows.store import Store, opened
+from digitsum.tracking.rows.tags import MADE, STAGE
 
 FIGURES = EVALUATION / "figures.csv"
 COMMENT = STATE / "comment.md"
@@ -75,8 +76,8 @@ def retrain(form: ModelForm, options: Options) -> str:
     row = tracking.sync(form).row
     if row is None:
         raise InputError("MLflow: somebody deleted the row of this result; restore it there, and retrain once more")
-    hindrance = hindrance_to_promotion(nothing_pushed)
     with opened() as store:
+        hindrance = hindrance_to_promotion(nothing_pushed) or unproven(store, after, stages)
         judgment = judge(store, row.id, params, hindrance)
         link = wording.link_to_row(store, row.id)
 
@@ -144,6 +145,18 @@ def hindrance_to_promotion(nothing_pushed: bool) -> str | None:
     if os.environ.get("CI") and embedded_store(tracking_uri()):
         return "the MLflow store is a file on this runner and goes with it; set MLFLOW_TRACKING_URI to one that stays"
     return None
+
+
+def unproven(store: Store, result: Result, stages: list[dvc_runs.StageRun]) -> str | None:
+    """Why outputs from the run-cache may not be promoted: who can write to the DVC remote can forge its entries.
+
+    Only an MLflow run of the stage, with the same inputs and outputs, shows that it really ran.
+    """
+    restored = [stage.name for stage in stages if stage.manner == "restored"]
+    unknown = [name for name in restored if not store.runs({MADE: result.stage_key(name), STAGE: name})]
+    if not unknown:
+        return None
+    return f"the run-cache gave the outputs of {', '.join(unknown)}, and MLflow has no run that made them; set FORCE=1"
 
 
 def look_at_new_data(ingest: IngestParams, strip: StripParams) -> drift.Drift | None:
