@@ -35,13 +35,16 @@ def main() -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--batch", type=int, default=1024)
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--quick", action="store_true", help="a small run of seconds, whose numbers mean nothing")
     arguments = parser.parse_args()
+    batch, steps, rounds = (4, 1, 1) if arguments.quick else (arguments.batch, STEPS, ROUNDS)
     device = prepare(arguments.device, read_params()[TrainParams].threads, "--device")
     print(", ".join(f"{name} {value}" for name, value in describe(device).items()))
     ways = [(graph, compiled) for compiled in (False, True) for graph in (False, True)]
-    for graph, compiled in ways if device.type == "cuda" else ways[::2]:
-        training = prepared(arguments.backbone, arguments.batch, device)
+    if device.type != "cuda":
+        ways = ways[::2]
+    for graph, compiled in ways[:1] if arguments.quick else ways:
+        training = prepared(arguments.backbone, batch, device)
         if not graph:
             training.run_update = training.update
         if compiled:

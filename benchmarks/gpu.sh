@@ -87,7 +87,7 @@ case $part in
   speed)
     batch=$([ "$device" = cuda ] && echo 1024 || echo 16)
     python benchmarks/train_speed.py --device "$device" --batch "$batch"
-    python benchmarks/compile_speed.py --device "$device" --batch "$batch" $([ "$device" = cuda ] || echo --steps 2)
+    python benchmarks/compile_speed.py --device "$device" --batch "$batch" $([ "$device" = cuda ] || echo --quick)
     ;;
   resnet18)
     fresh

@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 from contextlib import redirect_stdout
@@ -62,6 +63,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
             os.chdir(folder)
             Path("data/external").mkdir(parents=True)
+            shutil.copy(ROOT / "dvc.yaml", "dvc.yaml")
             write_params(head)
             found[head] = run_stages()
             os.chdir(ROOT)

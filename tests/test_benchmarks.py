@@ -27,64 +27,63 @@ def one_thread() -> object:
     torch.set_num_threads(1)
 
 
+def quickly(monkeypatch: pytest.MonkeyPatch, path: str, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", [path, "--quick", *words])
+    script(path).main()
+
+
 @pytest.mark.usefixtures("finished", "one_thread")
 def test_predict_speed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    benchmark = script("benchmarks/predict_speed.py")
-    monkeypatch.setattr(benchmark, "ROUNDS", 1)
-    monkeypatch.setattr(benchmark, "SINGLES", 2)
-    monkeypatch.setattr(sys, "argv", ["predict_speed", "--threads", "1", "--images", "10"])
-    benchmark.main()
-    assert capsys.readouterr().out.count("images/s") == 4
+    quickly(monkeypatch, "benchmarks/predict_speed.py", "--threads", "1")
+    assert capsys.readouterr().out.count("images/s, the network alone") == 2
 
 
 @pytest.mark.usefixtures("finished", "one_thread")
 def test_train_speed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    benchmark = script("benchmarks/train_speed.py")
-    monkeypatch.setattr(benchmark, "ROUNDS", 1)
-    monkeypatch.setattr(benchmark, "SIDE", {"cpu": 64})
-    monkeypatch.setattr(sys, "argv", ["train_speed", "--device", "cpu", "--batch", "4"])
-    benchmark.main()
-    said = capsys.readouterr().out
-    assert said.count("GFLOP/s of a matrix product") == 2
-    assert said.count("of a step of the small net") == 4
+    quickly(monkeypatch, "benchmarks/train_speed.py", "--device", "cpu", "--batch", "4")
+    printed = capsys.readouterr().out
+    assert printed.count("GFLOP/s of a matrix product") == 1
+    assert printed.count("of a step with the small backbone") == 4
+
+
+@pytest.mark.usefixtures("finished", "one_thread")
+def test_compile_speed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    quickly(monkeypatch, "benchmarks/compile_speed.py", "--device", "cpu", "--backbone", "small")
+    assert "small, eager: " in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("finished")
 def test_other_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    benchmark = script("benchmarks/other_counts.py")
-    monkeypatch.setattr(benchmark, "STRIPS", 10)
-    monkeypatch.setattr(benchmark, "COUNTS", (1, 4))
-    benchmark.main(Path("models/model.safetensors"))
-    assert [line.split(" |")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["| 1", "| 4"]
+    quickly(monkeypatch, "benchmarks/other_counts.py")
+    assert [line.split(" |")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["| 1", "| 2"]
 
 
 @pytest.mark.usefixtures("made")
 def test_tracking_cost(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["tracking_cost", "--pairs", "1", "--rows", "2"])
-    script("benchmarks/tracking_cost.py").main()
-    said = capfd.readouterr().out
-    assert "one result more in a store of 2: " in said
-    assert '"cost": ' in said
+    quickly(monkeypatch, "benchmarks/tracking_cost.py")
+    assert "sync of one result into a store with 2: " in capfd.readouterr().out
 
 
-def test_draw_readings(finished: Path) -> None:
+def test_draw_readings(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     table = pd.read_csv("reports/predictions.csv")
-    table.loc[:20, "predicted"] = table["sum"]  # a tiny model may read none
+    table.loc[:20, "predicted"] = table["sum"]  # a tiny model may read no strip right
     table.loc[30, "predicted"] = table.loc[30, "sum"] + 1
-    table.to_csv("reports/predictions.csv", index=False)
-    (finished / "docs").mkdir()
-    script("docs/draw_readings.py").main()
-    assert (finished / "docs" / "readings.png").stat().st_size > 10_000
+    table.to_csv(finished / "reports" / "predictions.csv", index=False)
+    folder = tmp_path_factory.mktemp("pictures")
+    script("docs/draw_readings.py").main(folder)
+    assert (folder / "readings.png").stat().st_size > 10_000
 
 
-@pytest.mark.usefixtures("page")
-def test_draw_demo(finished: Path) -> None:
-    script("docs/draw_demo.py").main()
-    assert (finished / "docs" / "demo.png").stat().st_size > 10_000
+@pytest.mark.usefixtures("page", "finished")
+def test_draw_demo(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("pictures")
+    script("docs/draw_demo.py").main(folder)
+    assert (folder / "demo.png").stat().st_size > 10_000
 
 
-@pytest.mark.usefixtures("page", "mlflow_server")
-def test_draw_comparison(made: Path) -> None:
+@pytest.mark.usefixtures("page", "mlflow_server", "made")
+def test_draw_comparison(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("pictures")
     sync()
-    script("docs/draw_comparison.py").main()
-    assert (made / "docs" / "comparison.png").stat().st_size > 10_000
+    script("docs/draw_comparison.py").main(folder)
+    assert (folder / "comparison.png").stat().st_size > 10_000

@@ -1,5 +1,6 @@
 """Every name of a result leads to it, and what others wrote into MLflow is data: a real store."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Two rows with a stage each, and a model of the first."""
     store = Store.at(f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}")
     for number in range(2):
-        add(store, a_result(f"{number + 1:032x}"))
+        result = a_result(f"{number + 1:032x}")
+        add(store, replace(result, time=result.time + number))
     return store
 
 

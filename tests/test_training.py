@@ -52,6 +52,7 @@ def test_golden_loss_curve(
     recipe = TrainParams(
         seed=1,
         device="cpu",
+        arithmetic="fastest",
         threads=1,
         processes=1,
         epochs=20,
