@@ -52,11 +52,8 @@ def main() -> None:
         name = f"{'compiled' if compiled else 'eager'}{' + CUDA graph' if graph else ''}"
         first = seconds(training, 1, device)
         seconds(training, 4, device)  # in which a graph is recorded
-        best = min(seconds(training, arguments.steps, device) for _ in range(ROUNDS)) / arguments.steps
-        print(
-            f"{arguments.backbone}, {name}: {arguments.batch / best:,.0f} strips/s; first step {first:.1f} s",
-            flush=True,
-        )
+        rate = batch * steps / min(seconds(training, steps, device) for _ in range(rounds))
+        print(f"{arguments.backbone}, {name}: {rate:,.0f} strips/s; first step {first:.1f} s", flush=True)
 
 
 def prepared(backbone: str, batch: int, device: torch.device) -> Training:
