@@ -1,5 +1,6 @@
 """The model file rebuilds the model by itself; any other file is refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from digitsum.errors import InputError
 from digitsum.model.architecture import SumModel
 from digitsum.model.model_file import read_model, write_model
 from digitsum.model.prediction import predict
+from digitsum.model.serving import ServedModel, schema
 from digitsum.model.temperature import temper
 from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
@@ -92,6 +94,35 @@ def test_model_of_impossible_strips_is_refused(tmp_path: Path, model: SumModel, 
     write_model(model, tmp_path / "model.safetensors")
     with pytest.raises(InputError, match=f"not a model file .*{name}"):
         read_model(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("head", "outputs"),
+    [
+        ("columns", ["sum", "probability", "digits", "centres"]),
+        ("slots", ["sum", "probability", "digits"]),
+        ("multi_label", ["sum", "probability"]),
+        ("direct", ["sum", "probability"]),
+    ],
+)
+def test_schema_has_the_outputs_that_are_served(
+    tmp_path: Path, tiny_model_params: ModelParams, description: Description, strips: np.ndarray, head: str,
+    outputs: list[str],
+) -> None:  # fmt: skip
+    """Read from the file, or derived for a file of an older version, which has none."""
+    path = tmp_path / "model.safetensors"
+    write_model(SumModel(tiny_model_params.model_copy(update={"head": head}), description), path)
+    served = ServedModel(path).predict(strips)
+    assert list(served) == outputs
+    inputs, columns = schema(path)
+    assert inputs == [("", "uint8", (-1, 40, 168))]
+    assert columns == [(name, str(value.dtype), (-1, *value.shape[1:])) for name, value in served.items()]
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    older = {key: value for key, value in json.loads(metadata["digitsum"]).items() if key != "schema"}
+    safetensors.torch.save_file(tensors, path, {"digitsum": json.dumps(older)})
+    assert schema(path) == (inputs, columns)
+    assert np.array_equal(ServedModel(path).predict(strips)["sum"], served["sum"])
 
 
 def test_full_disk_is_reported_in_one_line(tmp_path: Path, model: SumModel) -> None:

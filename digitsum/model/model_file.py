@@ -11,19 +11,28 @@ import torch
 from digitsum.errors import InputError, one_line
 from digitsum.files import whole_file
 from digitsum.model.architecture import SumModel
+from digitsum.model.heads import HEADS
 from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
 
 DESCRIPTION = "digitsum"  # the key of the JSON description in the file's metadata
 
+Column = tuple[str, str, tuple[int, ...]]  # name, NumPy type, shape with -1 for the number of strips
+
 
 def write_model(model: SumModel, path: Path) -> None:
-    """Write the weights, the params and the data description that rebuild the model, and what it was trained on.
+    """Write the weights, the params and the data description that rebuild the model, what it was trained on, and what
+    goes in and out when it is served.
 
     Raises:
         InputError: if the file cannot be written, for example because the disk is full.
     """
-    description = {"params": model.params.model_dump(), "data": asdict(model.data), "trained_on": model.trained_on}
+    description = {
+        "params": model.params.model_dump(),
+        "data": asdict(model.data),
+        "trained_on": model.trained_on,
+        "schema": serving_schema(model.data, model.params.head),
+    }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {DESCRIPTION: json.dumps(description, sort_keys=True)}
     try:
@@ -31,6 +40,16 @@ def write_model(model: SumModel, path: Path) -> None:
             safetensors.torch.save_file(tensors, temporary, metadata)
     except safetensors.SafetensorError as error:
         raise InputError(f"{path}: cannot be written ({error}); free space on its disk") from error
+
+
+def serving_schema(data: Description, head: str) -> dict[str, list[Column]]:
+    """The inputs and the outputs of a served model."""
+    outputs: list[Column] = [("sum", "int64", (-1,)), ("probability", "float32", (-1,))]
+    if HEADS[head].reads_digits:
+        outputs.append(("digits", "int64", (-1, data.digits)))
+    if HEADS[head].reads_places:
+        outputs.append(("centres", "int64", (-1, data.digits)))
+    return {"inputs": [("", "uint8", (-1, data.height, data.width))], "outputs": outputs}
 
 
 def read_model(path: Path) -> SumModel:

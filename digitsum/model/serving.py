@@ -16,17 +16,19 @@ NEEDS = ("jaxtyping", "numpy", "pydantic", "pyyaml", "safetensors", "torch", "to
 
 def schema(path: Path) -> tuple[list[Column], list[Column]]:
     """The inputs and the outputs of the model in a file."""
-    from digitsum.model.heads import HEADS
-
     with safetensors.safe_open(path, framework="np") as file:
         description = json.loads(file.metadata()["digitsum"])
-    data, head = description["data"], HEADS[description["params"]["head"]]
-    outputs: list[Column] = [("sum", "int64", (-1,)), ("probability", "float32", (-1,))]
-    if head.reads_digits:
-        outputs.append(("digits", "int64", (-1, data["digits"])))
-    if head.reads_places:
-        outputs.append(("centres", "int64", (-1, data["digits"])))
-    return [("", "uint8", (-1, data["height"], data["width"]))], outputs
+    if "schema" in description:
+        columns = description["schema"]
+    else:  # a file of an older version; this imports torch, which takes seconds
+        from digitsum.model.model_file import serving_schema
+        from digitsum.strips.dataset import Description
+
+        columns = serving_schema(Description(**description["data"]), description["params"]["head"])
+    inputs, outputs = (
+        [(name, kind, tuple(shape)) for name, kind, shape in columns[part]] for part in ("inputs", "outputs")
+    )
+    return inputs, outputs
 
 
 class ServedModel:
