@@ -193,6 +193,8 @@ def empty_store(shared: Shared) -> Path:
 
 @pytest.fixture
 def page() -> Opener:
+    if not browser.found():
+        pytest.skip("no Chromium on this machine; on Debian: apt install chromium")
     return browser.page
 
 

@@ -55,8 +55,9 @@ class Unreliable:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, str]:
+def store(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> tuple[Any, str]:
     folder = tmp_path_factory.mktemp("store")
+    shutil.copy(empty_store, folder / "mlflow.db")
     client = connect(f"sqlite:///{folder / 'mlflow.db'}")
     return client, client.create_experiment("cut", (folder / "artifacts").as_uri())
 
