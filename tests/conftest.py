@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import alike  # noqa: F401 (before NumPy)
 import browser
 import numpy as np
 import pytest
@@ -194,6 +195,8 @@ def empty_store(shared: Shared) -> Path:
 
 @pytest.fixture
 def page() -> Opener:
+    if not browser.found():
+        pytest.skip("no Chromium on this machine; on Debian: apt install chromium")
     return browser.page
 
 

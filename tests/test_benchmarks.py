@@ -1,6 +1,7 @@
 """Each script in benchmarks and each that draws for docs runs to its end, with as little to do as it can have."""
 
 import importlib.util
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,8 @@ import pytest
 import torch
 from conftest import ROOT
 from tracked import sync
+
+pytestmark = pytest.mark.slow
 
 
 def script(path: str) -> ModuleType:
@@ -60,6 +63,7 @@ def test_other_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 
 @pytest.mark.usefixtures("made")
 def test_tracking_cost(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("python"))
     quickly(monkeypatch, "benchmarks/tracking_cost.py")
     assert "sync of one result into a store with 2: " in capfd.readouterr().out
 

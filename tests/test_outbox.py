@@ -62,8 +62,10 @@ class Unreliable:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store.at(f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}")
+def store(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Store:
+    folder = tmp_path_factory.mktemp("store")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    return Store.at(f"sqlite:///{folder / 'mlflow.db'}")
 
 
 def cut(store: Store, calls: int, after: bool) -> Store:

@@ -1,6 +1,7 @@
 """The pages that a person opens, in a real browser."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from digitsum.tracking.ui import COMPARED, comparison
 
 
 def test_comparison_shows_the_newest_results_and_what_differs(
-    tmp_path: Path, mlflow_server: Opener, page: Opener
+    tmp_path: Path, mlflow_server: Opener, page: Opener, empty_store: Path
 ) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     store = Store.at(uri)
     assert comparison("http://here", store) == f"http://here/{store.page()}"

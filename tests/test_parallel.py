@@ -3,18 +3,15 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import change
+from conftest import ROOT, change
 from shell import call
 
 from digitsum.model.processes import ProcessGroup
-
-SCRIPT = Path(__file__).with_name("two_processes.py")
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 5), (2, 5), (3, 7), (4, 4)])
@@ -27,12 +24,12 @@ def test_shards_make_up_the_batch(count: int, size: int) -> None:
 
 
 def run_script(folder: Path, processes: int) -> list[dict]:
-    words = [sys.executable]
+    words = ["python"]
     if processes > 1:
         words += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     folder.mkdir()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parent.parent)}
-    subprocess.run([*words, str(SCRIPT), str(folder)], env=environment, check=True, timeout=300)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    subprocess.run([*words, "-m", "two_processes", str(folder)], env=environment, check=True, timeout=300)
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(processes)]
 
 

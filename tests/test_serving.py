@@ -1,6 +1,7 @@
 """The champion, as MLflow's own server serves it and as the command line reads it out of the registry."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -30,9 +31,14 @@ FILE = "models/model.safetensors"
 
 @pytest.fixture
 def champion(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model_params: ModelParams, description: Description
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_model_params: ModelParams,
+    description: Description,
+    empty_store: Path,
 ) -> SumModel:
     """A model that is registered as such, in a store that MLFLOW_TRACKING_URI names."""
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     torch.manual_seed(0)

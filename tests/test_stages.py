@@ -58,6 +58,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     list(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("finished")
 def test_twice_from_scratch_gives_the_same_bytes() -> None:
     first = digests("data", "models", "reports")
@@ -68,6 +69,7 @@ def test_twice_from_scratch_gives_the_same_bytes() -> None:
     assert {"models/model.safetensors", "reports/predictions.csv", "reports/report.html"} <= first.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["columns", "direct"])
 def test_what_comes_out(project: Path, head: str) -> None:
     change(project, "model", head=head)
@@ -105,6 +107,7 @@ def test_training_never_sees_the_truth() -> None:
     assert digests("models") == with_truth
 
 
+@pytest.mark.slow
 def test_the_same_strips_through_npy(project: Path) -> None:
     """Composed strips, written out in the original data set's form and read back, go to the end."""
     run("ingest", "preprocess")
@@ -127,6 +130,7 @@ def test_the_same_strips_through_npy(project: Path) -> None:
     assert digests("data/processed") == before
 
 
+@pytest.mark.slow
 def test_other_strips(project: Path) -> None:
     """Nothing assumes four digits, 37 sums or 40 x 168 pixels."""
     change(project, "strip", digits=2, height=48, width=90)

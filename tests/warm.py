@@ -24,7 +24,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-MODULES = ("stages", "digitsum")  # what is worth a fork; for all else a client becomes an ordinary Python
+MODULES = (
+    "stages",
+    "digitsum",
+    "torch",
+    "two_processes",
+)  # what is worth a fork; for all else a client becomes an ordinary Python
 LIBRARIES = """
     dvc.utils.strictyaml jaxtyping jinja2 markupsafe matplotlib.backends.backend_agg matplotlib.pyplot mlflow
     mlflow.pyfunc mlflow.pytorch mlflow.store.tracking.sqlalchemy_store numpy pandas PIL.Image pydantic psutil
@@ -111,7 +116,8 @@ def become(call: dict[str, Any], files: list[int]) -> None:
     os.environ.clear()
     os.environ.update(call["environment"])
     os.chdir(call["folder"])
-    sys.argv[:], sys.path[0], sys.executable = call["words"], call["folder"], call["executable"]
+    sys.argv[:], sys.executable = call["words"], call["executable"]
+    sys.path[:1] = [call["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     parents = psutil.Process.parents  # the client's are ours, as for a dvc above it
     psutil.Process.parents = lambda process: parents(
         psutil.Process(call["client"]) if process.pid == os.getpid() else process
@@ -140,17 +146,23 @@ def run(module: str) -> None:
 
 def ask(address: str, executable: str, words: list[str]) -> None:
     """The client: what its module does, and its end, are those of a fork."""
-    if words[:1] != ["-m"] or words[1].partition(".")[0] not in MODULES:
+    given = words[1:] if words[:1] == ["-u"] else words  # as torchrun gives it
+    if given[:1] != ["-m"] or given[1].partition(".")[0] not in MODULES:
         os.execv(sys.executable, [sys.executable, *words])
-    call = {"words": words[1:], "folder": str(Path.cwd()), "environment": dict(os.environ)}
+    call = {"words": given[1:], "folder": str(Path.cwd()), "environment": dict(os.environ)}
     call |= {"client": os.getpid(), "executable": executable}
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
         socket.send_fds(connection, [json.dumps(call).encode()], [0, 1, 2])
         with connection.makefile() as answers:
             fork = int(answers.readline())
+
+            def pass_on(number: int, _: object) -> None:
+                with suppress(ProcessLookupError):  # it has just ended
+                    os.kill(fork, number)
+
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                signal.signal(number, lambda number, _: os.kill(fork, number))
+                signal.signal(number, pass_on)
             code = int(answers.readline())
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
