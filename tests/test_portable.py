@@ -29,9 +29,11 @@ OUTER = {
 
 
 def python(*words: str, **environment: str) -> str:
+    """The output of a Python that has none of the settings that conftest.py makes."""
+    plain = {name: value for name, value in os.environ.items() if name not in arithmetic.PORTABLE}
     done = subprocess.run(
         [sys.executable, "-W", "error", *words],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**plain, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
         check=False,
