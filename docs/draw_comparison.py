@@ -18,7 +18,7 @@ def main(folder: Path) -> None:
         page(1300, 1400) as tab,
     ):
         tab.goto(comparison(address, store))
-        tab.get_by_text("accuracy", exact=True).first.wait_for()
+        tab.get_by_text("accuracy", exact=True).first.wait_for(timeout=90_000)  # MLflow loads in steps
         tab.get_by_role("button", name="Close").click()  # closes the assistant beside the page
         tab.get_by_role("switch", name="Parameters - Show diff only").click()
         tab.wait_for_timeout(3000)  # MLflow draws the plot in steps

@@ -45,6 +45,7 @@ def require_remote() -> None:
     """Looks whether the default remote answers, and has DVC verify what it sends.
 
     By default DVC believes most remotes, S3 among them, and takes a replaced object for the one that dvc.lock names.
+    The setting goes into .dvc/config.local, once the remote has answered; folders need none.
 
     Raises:
         InputError: if DVC has no default remote, or the remote cannot be used.
@@ -60,9 +61,6 @@ def require_remote() -> None:
             )
         url = repo.config["remote"].get(name, {}).get("url", "")
         try:
-            if not repo.config["remote"][name].get("verify"):
-                with repo.config.edit("local") as local:
-                    local["remote"].setdefault(name, {})["verify"] = True
             place = repo.cloud.get_remote(name, "push")
             if place.fs.protocol == "local" and not Path(place.path).is_dir():
                 raise InputError(f"{url}: the folder of the DVC remote {name} is missing; mount it, or mkdir -p it")
@@ -70,6 +68,9 @@ def require_remote() -> None:
             if url.startswith("http"):  # DVC reports an unreachable HTTP remote as empty, so probe it
                 with suppress(HTTPError), urlopen(url, timeout=SECONDS_TO_ANSWER):
                     pass
+            if place.fs.protocol != "local" and not repo.config["remote"][name].get("verify"):
+                with repo.config.edit("local") as local:
+                    local["remote"].setdefault(name, {})["verify"] = True
         except InputError:
             raise
         except Exception as error:  # DVC, S3, SSH and the network raise errors without a common class
