@@ -10,8 +10,6 @@ import pandas as pd
 import pytest
 import torch
 from conftest import ROOT
-from shell import call
-from tracked import sync
 
 pytestmark = pytest.mark.slow
 
@@ -84,12 +82,3 @@ def test_draw_demo(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("pictures")
     script("docs/draw_demo.py").main(folder)
     assert (folder / "demo.png").stat().st_size > 10_000
-
-
-@pytest.mark.usefixtures("page", "mlflow_server", "made")
-def test_draw_comparison(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("pictures")
-    call("dvc", "exp", "run", "-S", "confusion.examples=7")
-    sync()
-    script("docs/draw_comparison.py").main(folder)
-    assert (folder / "comparison.png").stat().st_size > 10_000
