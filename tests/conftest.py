@@ -44,6 +44,7 @@ TINY = {
 }
 WARM = "PYTHON_OF_THE_TESTS"  # the folder with the `python` of warm.py
 SLOW = {"repository", "mlflow_server", "model_server", "s3_server", "postgres_and_s3", "page"}  # fixtures
+FOREIGN = ("CI_", "GITHUB_", "DVC_", "MLFLOW_", "DIGITSUM_", "GIT_", "MAKE")  # settings of a runner, a user or make
 SECONDS = {"slow": 240, "quick": 60}  # that a test may take on a busy machine
 
 
@@ -72,7 +73,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     Nothing is left of a runner's or a user's settings, nor the store that MLflow leaves for processes it starts.
     """
     for name in list(os.environ):
-        if name in {"CI", "BRANCH"} or name.startswith(("CI_", "GITHUB_", "DVC_", "MLFLOW_", "DIGITSUM_", "GIT_")):
+        if name in {"CI", "BRANCH", "MFLAGS"} or name.startswith(FOREIGN):
             monkeypatch.delenv(name)
     folders = [os.environ[WARM]] if WARM in os.environ else []
     monkeypatch.setenv("PATH", os.pathsep.join([*folders, str(BIN), os.environ["PATH"]]))
