@@ -301,3 +301,16 @@ def recipe(params: Params) -> TrainParams:
 @pytest.fixture
 def description() -> Description:
     return Description("digits", digits=4, height=40, width=168, mean=0.14, std=0.25)
+
+
+@pytest.fixture
+def strips(rng: np.random.Generator) -> np.ndarray:
+    """Seven strips of noise."""
+    return rng.integers(0, 256, (7, 40, 168), dtype=np.uint8)
+
+
+@pytest.fixture
+def model(tiny_model_params: ModelParams, description: Description) -> SumModel:
+    """A tiny model that has learned nothing."""
+    torch.manual_seed(0)
+    return SumModel(tiny_model_params, description)

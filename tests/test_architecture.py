@@ -15,17 +15,6 @@ from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
 
 
-@pytest.fixture
-def strips(rng: np.random.Generator) -> np.ndarray:
-    return rng.integers(0, 256, (7, 40, 168), dtype=np.uint8)
-
-
-@pytest.fixture
-def model(tiny_model_params: ModelParams, description: Description) -> SumModel:
-    torch.manual_seed(0)
-    return SumModel(tiny_model_params, description)
-
-
 def test_params_name_the_backbones() -> None:
     assert set(get_args(ModelParams.model_fields["backbone"].annotation)) == set(BACKBONES)
 

@@ -2,24 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 
 from digitsum.model.architecture import SumModel
 from digitsum.model.prediction import predict
 from digitsum.model.temperature import best_temperature, temper
-from digitsum.params.model import ModelParams
-from digitsum.strips.dataset import Description
-
-
-@pytest.fixture
-def strips(rng: np.random.Generator) -> np.ndarray:
-    return rng.integers(0, 256, (7, 40, 168), dtype=np.uint8)
-
-
-@pytest.fixture
-def model(tiny_model_params: ModelParams, description: Description) -> SumModel:
-    torch.manual_seed(0)
-    return SumModel(tiny_model_params, description)
 
 
 def test_prediction_does_not_depend_on_the_batch(model: SumModel, strips: np.ndarray) -> None:

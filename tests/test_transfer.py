@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -13,17 +12,6 @@ from digitsum.model.model_file import read_model, write_model
 from digitsum.model.transfer import initial_model
 from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
-
-
-@pytest.fixture
-def strips(rng: np.random.Generator) -> np.ndarray:
-    return rng.integers(0, 256, (7, 40, 168), dtype=np.uint8)
-
-
-@pytest.fixture
-def model(tiny_model_params: ModelParams, description: Description) -> SumModel:
-    torch.manual_seed(0)
-    return SumModel(tiny_model_params, description)
 
 
 def test_pretrained_weights_come_from_a_file_and_are_folded_to_gray(
