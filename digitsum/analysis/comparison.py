@@ -1,6 +1,6 @@
 """What changed from one result to another: strip by strip, and metric by metric."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
@@ -78,7 +78,7 @@ def compare_predictions(before: pd.DataFrame, after: pd.DataFrame) -> Comparison
     Raises:
         InputError: if the tables are of different strips.
     """
-    return _paired_test(*_both_right(before, after), _glyphs(before, after))
+    return _paired_test(*_both_right(before, after), glyphs_of(before, after))
 
 
 def compare_by_slice(
@@ -90,7 +90,7 @@ def compare_by_slice(
         InputError: if the tables are of different strips.
     """
     was, now = _both_right(before, after)
-    glyphs = _glyphs(before, after)
+    glyphs = glyphs_of(before, after)
     rows = [
         {"slice": name} | asdict(_paired_test(was[part], now[part], None if glyphs is None else glyphs[part]))
         for name, part in slices.items()
@@ -109,17 +109,28 @@ def flipped_strips(before: pd.DataFrame, after: pd.DataFrame) -> tuple[Bool[np.n
     return ~was & now, was & ~now
 
 
+def rights(tables: Sequence[pd.DataFrame]) -> Bool[np.ndarray, "s n"]:
+    """Which strips each table of predictions has right.
+
+    Raises:
+        InputError: if the tables are of different strips.
+    """
+    first = tables[0]
+    for other in tables[1:]:
+        if not np.array_equal(first["sum"], other["sum"]):
+            raise InputError(
+                f"the predictions are of different strips ({len(first)} and {len(other)}); only results on the same "
+                "test data can be compared"
+            )
+    return np.stack([(table["predicted"] == table["sum"]).to_numpy() for table in tables])
+
+
 def _both_right(before: pd.DataFrame, after: pd.DataFrame) -> tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-    if not np.array_equal(before["sum"], after["sum"]):
-        raise InputError(
-            f"the predictions are of different strips ({len(before)} and {len(after)}); only results on the same test "
-            "data can be compared"
-        )
-    was, now = ((table["predicted"] == table["sum"]).to_numpy() for table in (before, after))
+    was, now = rights([before, after])
     return was, now
 
 
-def _glyphs(before: pd.DataFrame, after: pd.DataFrame) -> Glyphs:
+def glyphs_of(before: pd.DataFrame, after: pd.DataFrame) -> Glyphs:
     """Those of the strips, if either table has them; an older version wrote none."""
     found = predictions.numbers(after, "glyphs")
     return predictions.numbers(before, "glyphs") if found is None else found

@@ -77,7 +77,7 @@ def design_effect(scores: Shaped[np.ndarray, " n"], glyphs: Glyphs) -> float:
     return float(min(effect * wider**2, count))
 
 
-def effect_on_difference(differences: Integer[np.ndarray, " n"], glyphs: Glyphs) -> float:
+def effect_on_difference(differences: Shaped[np.ndarray, " n"], glyphs: Glyphs) -> float:
     """Of the sum of the differences, at least 1, if its expectation is zero; for tests."""
     square = float((differences.astype(np.float64) ** 2).sum())
     if glyphs is None or square == 0:
