@@ -49,6 +49,7 @@ def main() -> None:
             centres=None if truth is None else truth.centres,
             read=predicted.digits,
             read_centres=predicted.centres,
+            glyphs=None if truth is None else truth.glyphs,
         )
         figures = with_intervals(evidence)
         metrics = measure(evidence, figures)
@@ -58,8 +59,10 @@ def main() -> None:
         correct, probability = evidence.correct, table["probability"].to_numpy()
         tables = {
             "figures": figures,
-            "slices": by_slice(parts, scores(evidence)),
-            "reliability": reliability_with_untempered(probability, evidence.untempered.max(axis=1), correct),
+            "slices": by_slice(parts, scores(evidence), evidence.glyphs),
+            "reliability": reliability_with_untempered(
+                probability, evidence.untempered.max(axis=1), correct, evidence.glyphs
+            ),
             "coverage": risk_by_coverage(probability, correct),
         }
         with whole_folder(EVALUATION) as folder:
@@ -105,7 +108,7 @@ def tabulate(test: Strips, truth: Truth | None, predicted: Prediction, given_sum
     numbers = {"read": predicted.digits, "centres": predicted.centres}
     numbers |= {"read_given_sum": given_sum.digits, "centres_given_sum": given_sum.centres}
     if truth is not None:
-        numbers |= {"digits": truth.digits, "digit_centres": truth.centres}
+        numbers |= {"digits": truth.digits, "digit_centres": truth.centres, "glyphs": truth.glyphs}
     return predictions.tabulate(test.sums, predicted.log_probability, numbers)
 
 

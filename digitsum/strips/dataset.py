@@ -7,13 +7,15 @@ from typing import Annotated
 
 import numpy as np
 import pydantic
-from jaxtyping import Int16, Int64, UInt8
+from jaxtyping import Int16, Int32, Int64, UInt8
 from pydantic import Field
 
 from digitsum.errors import InputError
 from digitsum.files import write_json
 from digitsum.formats import read_array, read_json
 from digitsum.strips.glyphs import SIDE
+
+TRUTH_FILES = ("digits", "lefts", "tops", "glyphs")
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -53,12 +55,14 @@ class Strips:
 class Truth:
     """The truth beyond the sum, known for composed strips, for diagnosis only: digits from left to right, and edges.
 
-    `lefts` and `tops` are the left and upper edges of the glyphs, in pixels.
+    `lefts` and `tops` are the left and upper edges of the glyphs, in pixels. `glyphs` are the numbers of the glyphs in
+    their source.
     """
 
     digits: UInt8[np.ndarray, "n k"]
     lefts: Int16[np.ndarray, "n k"]
     tops: Int16[np.ndarray, "n k"]
+    glyphs: Int32[np.ndarray, "n k"]
 
     @property
     def centres(self) -> Int16[np.ndarray, "n k"]:
@@ -67,7 +71,7 @@ class Truth:
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("digits", "lefts", "tops"):
+        for name in TRUTH_FILES:
             np.save(folder / f"{name}.npy", getattr(self, name))
 
     @classmethod
@@ -75,7 +79,7 @@ class Truth:
         """The truth in a folder; None if the source knows only the sums."""
         if not folder.exists():
             return None
-        return cls(*(read_array(folder / f"{name}.npy") for name in ("digits", "lefts", "tops")))
+        return cls(*(read_array(folder / f"{name}.npy") for name in TRUTH_FILES))
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"))
