@@ -1,11 +1,11 @@
 """Commands around the pipeline. The stages themselves run through DVC: dvc repro."""
 
-import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from digitsum.commands import commands
-from digitsum.errors import InputError
+from digitsum.errors import InputError, one_line
+from digitsum.stage import give_up_stdout
 
 
 def parser() -> ArgumentParser:
@@ -35,7 +35,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # stdout was closed early, for example by head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_stdout()
+    except OSError as error:
+        give_up_stdout()
+        sys.exit(f"error: {error.filename or 'standard output'}: {error.strerror or one_line(error)}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from digitsum.analysis.report import Evaluation, render_report
 from digitsum.errors import InputError
 from digitsum.files import sha256, whole_folder, write_json, write_text
 from digitsum.formats import read_json
+from digitsum.inputs import held
 from digitsum.params.confusion import ConfusionParams
 from digitsum.params.loader import read_params
 from digitsum.places import (
@@ -29,7 +30,7 @@ from digitsum.tracking.recording.tracker import tracked
 
 def main() -> None:
     params = read_params()[ConfusionParams]
-    with tracked("confusion") as tracker:
+    with tracked("confusion") as tracker, held("confusion"):
         tracker.params("confusion", params.model_dump())
         tracker.data(PROCESSED, "testing")
         require_predictions_of_this_model()

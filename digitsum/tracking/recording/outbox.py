@@ -5,7 +5,6 @@ the files that belong to them. `sent` is the number of events that the store has
 `alive`, which the kernel releases however the process ends. A parcel whose run has ended is removed once it is sent.
 """
 
-import fcntl
 import json
 import shutil
 import socket
@@ -20,6 +19,7 @@ from typing import Any
 import psutil
 
 from digitsum.files import write_text
+from digitsum.locks import is_locked, locked
 from digitsum.places import STATE, repository_root
 
 OUTBOX = STATE / "outbox"
@@ -82,13 +82,13 @@ class Parcel:
         """The parcel of a new run, which lasts as long as the block.
 
         Raises:
-            OSError: if the outbox cannot be written, or its file system has no locks.
+            OSError: if the outbox cannot be written.
+            InputError: if nothing there can be locked.
         """
         parcel = cls(outbox() / f"{time.time_ns()}-{uuid.uuid4().hex[:12]}")
         (parcel.folder / "files").mkdir(parents=True)
-        with (parcel.folder / "alive").open("w") as life:
+        with locked(parcel.folder / "alive"):
             try:
-                fcntl.flock(life, fcntl.LOCK_EX)
                 above = driver()
                 parcel.add("start", store=store, name=name, tags=dict(tags), driver=above and asdict(above))
             except OSError:
@@ -99,11 +99,8 @@ class Parcel:
     @property
     def alive(self) -> bool:
         """Whether its run goes on, in any process, container or machine that shares this folder."""
-        with suppress(FileNotFoundError), (self.folder / "alive").open() as life:
-            try:
-                fcntl.flock(life, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
+        with suppress(FileNotFoundError):
+            return is_locked(self.folder / "alive")
         return False
 
     def add(self, kind: str, **content: Any) -> None:

@@ -13,10 +13,11 @@ import yaml
 from digitsum.errors import InputError, one_line
 from digitsum.files import write_json
 from digitsum.formats import load_yaml, read_json
+from digitsum.pipeline import stages_of
 from digitsum.places import LOCK, PARAMS, PIPELINE, STATE, repository_root
 from digitsum.tracking.results import patches
 from digitsum.tracking.results.checksums import digest
-from digitsum.tracking.results.dvc_files import metrics_files, stages_of
+from digitsum.tracking.results.dvc_files import metrics_files
 from digitsum.tracking.results.git import blobs, commit_of, git, head_commit
 from digitsum.tracking.results.result import Occurrence, Result
 
