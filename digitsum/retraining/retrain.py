@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from digitsum import leftovers
 from digitsum.analysis.comparison import compare_metrics
 from digitsum.analysis.metrics import intervals
 from digitsum.errors import InputError
@@ -55,6 +56,8 @@ def retrain(form: ModelForm, options: Options) -> str:
         InputError: naming what is wrong with params, remotes or data, or what failed.
     """
     COMMENT.unlink(missing_ok=True)
+    for line in leftovers.clear():
+        print(f"retrain: {line}", flush=True)
     require_remote_and_store(options.local)
     overrides.apply(options.changes)
     params = read_params()

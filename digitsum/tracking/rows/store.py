@@ -3,8 +3,9 @@
 import json
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -207,6 +208,11 @@ class Store:
             ) from error
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether MLflow refuses what it was given, and would refuse it again."""
+    return getattr(error, "error_code", None) in (*MISSING, "BAD_REQUEST")
+
+
 @contextmanager
 def opened() -> Iterator[Store]:
     """The store that the environment names.
@@ -246,16 +252,35 @@ def _experiment_id(client: Any) -> str:
     from mlflow.exceptions import MlflowException
 
     known = client.get_experiment_by_name(EXPERIMENT)
+    file = embedded_store(client.tracking_uri)
+    location = (file.parent / "mlartifacts").as_uri() if file else None
     if known is None:
-        file = embedded_store(client.tracking_uri)
-        location = (file.parent / "mlartifacts").as_uri() if file else None
         try:
             return str(client.create_experiment(EXPERIMENT, location, {"mlflow.note.content": NOTE}))
         except MlflowException:  # another process made it first
             known = client.get_experiment_by_name(EXPERIMENT)
+    if file and location:
+        _follow(file, known, location)
     if known.lifecycle_stage == "deleted":
         client.restore_experiment(known.experiment_id)
     return str(known.experiment_id)
+
+
+def _follow(file: Path, experiment: Any, here: str) -> None:
+    """Let an embedded store that was moved or copied with its project use the artifacts beside it.
+
+    MLflow keeps absolute addresses, so without this a copy would write into the folder of the original.
+    """
+    there = experiment.artifact_location
+    if there == here or not (there.startswith("file:") and there.endswith("/mlartifacts")):
+        return
+    with closing(sqlite3.connect(file)) as database, database:
+        words = "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?"
+        database.execute(words, (here, int(experiment.experiment_id)))
+        if (file.parent / "mlartifacts").is_dir():  # the files came along
+            for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
+                words = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"  # noqa: S608 (constants)
+                database.execute(words, (f"{here}/", len(there) + 2, len(there) + 1, f"{there}/"))
 
 
 def _quoted(value: str) -> str | None:
