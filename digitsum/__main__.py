@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from digitsum.commands import commands
-from digitsum.errors import InputError, one_line
+from digitsum.errors import InputError, one_line, plain
 from digitsum.stage import give_up_stdout
 
 
@@ -31,14 +31,14 @@ def main() -> None:
         command.run(**arguments)
         sys.stdout.flush()
     except InputError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {plain(str(error))}")
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # stdout was closed early, for example by head
         give_up_stdout()
     except OSError as error:
         give_up_stdout()
-        sys.exit(f"error: {error.filename or 'standard output'}: {error.strerror or one_line(error)}")
+        sys.exit(plain(f"error: {error.filename or 'standard output'}: {error.strerror or one_line(error)}"))
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def _written_at() -> float:
 
 
 def _half_written(idle: bool) -> list[Path]:
-    """DVC's temporary files in the cache of this project and beside its outputs; if a dvc may use them, the old ones."""
+    """DVC's temporary files in this project's cache and beside its outputs; if a dvc may use them, the old ones."""
     places = [*CACHE.glob("files/md5/*/*.tmp"), *CACHE.glob("runs/*/*/*.tmp")]
     places += [file for folder in WORKSPACE for file in Path(folder).glob("*.tmp")]
     files = [file for file in places if re.search(r"\.[\w-]{22}\.tmp$", file.name)]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from digitsum.errors import InputError, one_line
+from digitsum.errors import InputError, one_line, plain
 
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 _PARENT = os.getppid()
@@ -66,12 +66,12 @@ def run(main: Callable[[], None]) -> None:
         main()
         sys.stdout.flush()
     except InputError as error:
-        sys.exit(f"error: {error}" if os.environ.get("RANK", "0") == "0" else 1)  # one process prints it
+        sys.exit(f"error: {plain(str(error))}" if os.environ.get("RANK", "0") == "0" else 1)  # one process prints it
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
         give_up_stdout()
-        sys.exit(f"error: {error.filename or 'writing'}: {error.strerror or one_line(error)}")
+        sys.exit(plain(f"error: {error.filename or 'writing'}: {error.strerror or one_line(error)}"))
 
 
 def give_up_stdout() -> None:
