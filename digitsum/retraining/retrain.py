@@ -115,7 +115,7 @@ def require_remote_and_store(local: bool) -> None:
     if not local:
         dvc_runs.drop_empty_settings()
         dvc_runs.require_remote()
-    with opened():
+    with opened(new=True):
         pass  # fails where the store cannot be used
 
 

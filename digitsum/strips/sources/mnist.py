@@ -33,16 +33,12 @@ def from_mnist(root: Path) -> Raw:
         _download(root)
         found = {name: root / RAW / name for name in FILES}
     if missing := [name for name in FILES if name not in found]:
-        raise InputError(
-            f"{root}: has {next(iter(found.values())).name}, but no {missing[0]}; MNIST has four files, {', '.join(FILES)}"
-        )
+        there = next(iter(found.values())).name
+        raise InputError(f"{root}: has {there}, but no {missing[0]}; MNIST's files are {', '.join(FILES)}")
     arrays = {name: read_idx(path) for name, path in found.items()}
-    parts = [
-        _part(root, arrays[f"{part}-images-idx3-ubyte"], arrays[f"{part}-labels-idx1-ubyte"])
-        for part in ("train", "t10k")
-    ]
-    images, digits = (np.concatenate(both) for both in zip(*parts, strict=True))
-    content = Glyphs(images, digits, reserved=np.arange(len(digits)) >= len(parts[0][0]))
+    test, train = _part(root, arrays, FILES[:2]), _part(root, arrays, FILES[2:])
+    images, digits = (np.concatenate(both) for both in zip(train, test, strict=True))
+    content = Glyphs(images, digits, reserved=np.arange(len(digits)) >= len(train[0]))
     return Raw("mnist", content, {"files": {name: _sha256(array) for name, array in arrays.items()}})
 
 
@@ -70,7 +66,8 @@ def _download(root: Path) -> None:
         ) from error
 
 
-def _part(root: Path, images: np.ndarray, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _part(root: Path, arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    images, digits = (arrays[name] for name in names)
     if images.shape != (len(images), SIDE, SIDE) or digits.shape != images.shape[:1] or digits.max(initial=0) > 9:
         raise InputError(
             f"{root}: MNIST with images of shape {images.shape} and labels of shape {digits.shape} up to "

@@ -213,9 +213,18 @@ def is_refusal(error: Exception) -> bool:
     return getattr(error, "error_code", None) in (*MISSING, "BAD_REQUEST")
 
 
+def is_there() -> bool:
+    """Whether the store exists; a server is taken to."""
+    file = embedded_store(tracking_uri())
+    return file is None or file.exists()
+
+
 @contextmanager
-def opened() -> Iterator[Store]:
+def opened(new: bool = False) -> Iterator[Store]:
     """The store that the environment names.
+
+    Args:
+        new: whether to make it if it is an embedded one that does not exist yet.
 
     Raises:
         InputError: if the store cannot be used, now or within the block.
@@ -223,9 +232,16 @@ def opened() -> Iterator[Store]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    if not new and not is_there():
+        raise InputError(
+            f"{embedded_store(tracking_uri())}: no MLflow store yet; dvc repro makes a result, and python -m digitsum "
+            "sync records it"
+        )
     try:
         yield Store.at(tracking_uri())
     except (MlflowException, SQLAlchemyError) as error:
+        if is_refusal(error):
+            raise InputError(f"MLflow: {without_password(one_line(error))}; restore what is gone there") from error
         reason = without_password(one_line(error))
         raise InputError(f"{without_password(tracking_uri())}: the MLflow store cannot be used ({reason})") from error
 
@@ -235,6 +251,8 @@ def _connect(uri: str) -> Any:
 
     The client never repeats a call by itself, which could write twice and would block for minutes.
     """
+    if (file := embedded_store(uri)) and not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise InputError(f"{file}: cannot be written, so nothing is recorded; MLFLOW_TRACKING_URI names another store")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS_PER_CALL))
