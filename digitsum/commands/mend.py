@@ -10,7 +10,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run() -> None:
-    from digitsum.leftovers import clear
+    from digitsum.tracking.results.leftovers import clear
 
     for line in clear():
         print(f"mended    {line}")

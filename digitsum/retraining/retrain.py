@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from digitsum import leftovers
 from digitsum.analysis.comparison import compare_metrics
 from digitsum.analysis.metrics import intervals
 from digitsum.errors import InputError
@@ -25,6 +24,7 @@ from digitsum.retraining import baseline, drift, dvc_runs, overrides, wording
 from digitsum.retraining.comment import Story, render
 from digitsum.strips.dataset import Strips
 from digitsum.tracking import sync as tracking
+from digitsum.tracking.results import leftovers
 from digitsum.tracking.results.dvc_files import earlier_runs
 from digitsum.tracking.results.occurrences import in_workspace
 from digitsum.tracking.results.result import Occurrence, Result

@@ -1,17 +1,25 @@
 """What a killed or cut-off dvc leaves behind, and its removal, so that the next dvc runs.
 
 DVC notes in `.dvc/tmp/rwlock` which process uses which path. A full disk cuts that file, and then every command fails.
-The entry of a killed process blocks its path as soon as another process has its number.
+The entry of a killed process blocks its path as soon as another process has its number. A dvc that is killed while it
+writes `dvc.lock` cuts that as well.
 """
 
 import fcntl
 import json
 import os
 import re
+import subprocess
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
+
+from digitsum.errors import InputError
+from digitsum.pipeline import UNREADABLE
+from digitsum.places import LOCK as RESULTS
+from digitsum.tracking.results.dvc_files import essence
+from digitsum.tracking.results.git import blobs
 
 FOLDER = Path(".dvc/tmp")
 RWLOCK, GUARD = "rwlock", "rwlock.lock"
@@ -33,12 +41,44 @@ def clear() -> list[str]:
         if alive != before:
             _replace(FOLDER / RWLOCK, json.dumps({mode: paths for mode, paths in alive.items() if paths}))
         idle = not any(alive.values()) and _lock(FOLDER / LOCK, held)
+        cut = idle and _lock_is_cut()
+        if cut:
+            _restore_lock()
         files = _half_written(idle)
     for file in files:
         with suppress(OSError):
             file.unlink()
     cleared = [f"{FOLDER / RWLOCK}: cleared of what a dvc left that was killed, or whose disk was full"]
-    return (cleared if alive != before else []) + ([f"{CACHE}: {len(files)} half-written files"] if files else [])
+    cleared = cleared if alive != before else []
+    if cut:
+        cleared.append(f"{RESULTS}: cut off as a dvc was killed; back to that of the last commit")
+    return cleared + ([f"{CACHE}: {len(files)} half-written files removed"] if files else [])
+
+
+def _lock_is_cut() -> bool:
+    """Whether dvc.lock is what no dvc reads; the marks of a merge conflict are a user's to mend."""
+    try:
+        text = Path(RESULTS).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    try:
+        essence(text)
+    except UNREADABLE:
+        return "<<<<<<< " not in text
+    return not text.endswith("\n")
+
+
+def _restore_lock() -> None:
+    """The one of the last commit, or none. DVC then restores from its cache what ran since."""
+    text = b""
+    with suppress(InputError, subprocess.CalledProcessError):
+        (text,) = blobs("HEAD", [RESULTS])
+    if text:
+        _replace(Path(RESULTS), text.decode())
+    else:
+        Path(RESULTS).unlink()
 
 
 def _lock(path: Path, held: ExitStack) -> bool:
