@@ -96,7 +96,7 @@ class Truth:
         return truth
 
 
-@pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"))
+@pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid", strict=True))
 class Description:
     """What holds for all parts of a data set; `mean` and `std` are of the training pixels, scaled to 0..1."""
 
