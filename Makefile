@@ -16,6 +16,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/ready ## reproduce the pipeline and print its result
+	@python -m digitsum mend
 	@dvc repro
 	@python -m digitsum sync || true
 	@python -m digitsum summary

@@ -9,6 +9,7 @@ from digitsum.analysis.metrics import Evidence, by_slice, measure, scores, with_
 from digitsum.analysis.slices import TOUCHING, slices
 from digitsum.errors import InputError
 from digitsum.files import sha256, whole_folder, write_json
+from digitsum.inputs import held
 from digitsum.model.architecture import SumModel
 from digitsum.model.devices import describe, prepare
 from digitsum.model.model_file import read_model
@@ -23,7 +24,7 @@ from digitsum.tracking.recording.tracker import tracked
 
 def main() -> None:
     params = read_params()[EvaluateParams]
-    with tracked("evaluate") as tracker:
+    with tracked("evaluate") as tracker, held("evaluate"):
         tracker.params("evaluate", params.model_dump())
         tracker.data(PROCESSED, "testing")
         device = prepare(params.device, params.threads, "evaluate.device", params.arithmetic)

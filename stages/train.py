@@ -1,6 +1,7 @@
 """Train a model on strips and their sums, and on nothing else."""
 
 import csv
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from digitsum import stage
 from digitsum.dependencies import digest_of
 from digitsum.files import sha256, whole_file
+from digitsum.inputs import held
 from digitsum.model.checkpoint import Checkpoint
 from digitsum.model.devices import describe, prepare
 from digitsum.model.model_file import write_model
@@ -30,7 +32,11 @@ def main() -> None:
     architecture, recipe = params[ModelParams], params[TrainParams]
     launch("stages.train", recipe.processes, recipe.threads)
     device = prepare(recipe.device, recipe.threads, "train.device", recipe.arithmetic)
-    with process_group(device) as group, tracked("train", group.is_main) as tracker:
+    with (
+        process_group(device) as group,
+        tracked("train", group.is_main) as tracker,
+        held("train") if group.is_main else nullcontext(),
+    ):
         machine = describe(device) | {"processes": str(group.size)}
         tracker.params("model", architecture.model_dump())
         tracker.params("train", recipe.model_dump())

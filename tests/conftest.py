@@ -63,7 +63,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         speed = "slow" if started[item] or item.get_closest_marker("slow") else "quick"
         item.add_marker(speed)
-        item.add_marker(pytest.mark.timeout(SECONDS[speed]))
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SECONDS[speed]))
     items.sort(key=lambda item: (-started[item], item.get_closest_marker("slow") is None))
 
 

@@ -1,10 +1,10 @@
 """Summarize the result of the last run of the pipeline."""
 
-import json
 from argparse import ArgumentParser
 
 from digitsum import places
 from digitsum.errors import InputError, one_line
+from digitsum.formats import read_figures
 
 EXAMPLE = "python -m digitsum summary"
 
@@ -15,14 +15,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run() -> None:
     try:
-        metrics = json.loads(places.METRICS.read_text())
-        accuracy, low, high = (metrics[name] for name in ("accuracy", "accuracy_low", "accuracy_high"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        metrics = read_figures(places.METRICS)
+        names = ("accuracy", "accuracy_low", "accuracy_high", "strips")
+        accuracy, low, high, strips = (metrics[name] for name in names)
+    except (InputError, KeyError) as error:
         raise InputError(
             f"{places.METRICS}: no result to summarize ({one_line(error, 120)}); make run produces one"
         ) from error
     print(
-        f"\naccuracy  {accuracy:.2%} of {metrics['strips']:,} test sums right"
+        f"\naccuracy  {accuracy:.2%} of {strips:,} test sums right"
         f" (95% interval {low:.2%} to {high:.2%})"
         f"\nreport    {places.REPORT}, and {places.DATA_REPORT / 'quality.html'} for the data"
         "\ncompare   make ui; or change something: dvc exp run -S train.epochs=4, then dvc exp show"

@@ -13,6 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(history: bool, watch: bool) -> None:
     from digitsum.commands._models import model_form
     from digitsum.tracking import sync as tracking
+    from digitsum.tracking.recording.outbox import newly_aside
     from digitsum.tracking.rows.settings import switched_off, without_password
     from digitsum.tracking.watch import watch as send_while_stages_run
 
@@ -26,10 +27,14 @@ def run(history: bool, watch: bool) -> None:
         print(f"mlflow: {count} {'row' if count == 1 else 'rows'} added: {', '.join(report.added)}")
     else:
         print("mlflow: up to date")
+    for parcel in newly_aside():
+        print(f"mlflow: {parcel}; it is set aside and not recorded")
     for store, reason in report.waiting.items():
         print(f"mlflow: {without_password(store)} cannot be used ({reason}); its runs are kept in .digitsum/outbox")
-    if report.row is None:
+    if report.row is None and not report.deleted:
         print("result: none in dvc.lock; dvc repro makes one")
+    elif report.row is None:
+        print("result: its row was deleted in MLflow for good; rm .digitsum/synced.json adds it once more")
     elif report.deleted:
         undo = f"mlflow runs restore --run-id {report.row.id} brings it back"
         print(f"result: {report.row.name}, run {report.row.id}, deleted in MLflow; {undo}")

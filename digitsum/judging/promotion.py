@@ -80,7 +80,7 @@ class Candidate:
 
     def test_strips(self) -> Strips:
         with file_of(self.result, TEST[0]) as strips, file_of(self.result, TEST[1]) as sums:
-            return Strips(np.array(read_array(strips)), np.array(read_array(sums)))
+            return Strips.of(np.array(read_array(strips)), np.array(read_array(sums)), self.name)
 
     def predictions(self, columns: Sequence[str] = predictions.COLUMNS) -> pd.DataFrame:
         with file_of(self.result, PREDICTIONS) as file:
