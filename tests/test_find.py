@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_outbox import a_result
+from tracked import a_result
 
 from digitsum.errors import InputError
 from digitsum.tracking.find import find_row

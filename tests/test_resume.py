@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import advance, expect_zeros, files_no_larger_than, zeros_apart
+from conftest import files_no_larger_than
+from samples import advance, expect_zeros, zeros_apart
 
 from digitsum.errors import InputError
 from digitsum.model import checkpoint as checkpoint_module
