@@ -280,28 +280,28 @@ def change(project: Path, section: str, **values: object) -> None:
     (project / "params.yaml").write_text(yaml.safe_dump(params))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def params() -> "Params":
     from digitsum.params.loader import read_params
 
     return read_params(ROOT / "params.yaml")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_model_params(params: "Params") -> "ModelParams":
     from digitsum.params.model import ModelParams
 
     return params[ModelParams].model_copy(update={"small_channels": 4})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recipe(params: "Params") -> "TrainParams":
     from digitsum.params.train import TrainParams
 
     return params[TrainParams].model_copy(update={"threads": 1, "batch_size": 16, "epochs": 1})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def description() -> "Description":
     from digitsum.strips.dataset import Description
 

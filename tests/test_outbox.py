@@ -111,8 +111,9 @@ def test_parcel_is_sent_once(store: Store, after: bool, tmp_path: Path, monkeypa
     raise AssertionError("never sent without a cut")
 
 
-def test_experiment_of_a_relative_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_experiment_of_a_relative_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, "mlflow.db")
     store = Store.at("sqlite:///mlflow.db")
     location = store.client.get_experiment(store.experiment).artifact_location
     assert location == (tmp_path / "mlartifacts").as_uri()
@@ -397,8 +398,8 @@ def test_essence_leaves_out_sizes() -> None:
     assert essence(lock % 1) == essence(lock % 2)
 
 
-def test_experiment_is_made_once(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+def test_experiment_is_made_once(tmp_path: Path, empty_store: Path) -> None:
+    uri = f"sqlite:///{shutil.copy(empty_store, tmp_path)}"
     first = Store.at(uri)
     first.client.delete_experiment(first.experiment)
     again = Store.at(uri)
