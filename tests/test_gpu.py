@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from conftest import advance, zeros_apart
+from samples import advance, zeros_apart
 
 from digitsum.model import architecture as architecture_module
 from digitsum.model.architecture import SumModel

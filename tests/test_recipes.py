@@ -26,7 +26,7 @@ NUMBERS = some.one_of(some.integers(-2, 10), some.floats(allow_nan=False), some.
 VALUES = some.one_of(
     some.none(), some.booleans(), NUMBERS, some.lists(NUMBERS, max_size=3), some.text(max_size=5), some.just("mnist")
 )
-REUSED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+REUSED = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def leaves(values: dict, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

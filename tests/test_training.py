@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import composed
+from samples import composed
 
 from digitsum.errors import InputError
 from digitsum.model import architecture as architecture_module
