@@ -13,6 +13,7 @@ from digitsum.inputs import held
 from digitsum.model.architecture import SumModel
 from digitsum.model.devices import describe, prepare
 from digitsum.model.model_file import read_model
+from digitsum.model.precision import is_faster_in_bfloat16
 from digitsum.model.prediction import Prediction, predict
 from digitsum.model.temperature import temper
 from digitsum.params.evaluate import EvaluateParams
@@ -28,8 +29,9 @@ def main() -> None:
         tracker.params("evaluate", params.model_dump())
         tracker.data(PROCESSED, "testing")
         device = prepare(params.device, params.threads, "evaluate.device", params.arithmetic)
-        tracker.tags(describe(device))
         model = read_model(MODEL).to(device)
+        model.in_bfloat16 = is_faster_in_bfloat16(model)
+        tracker.tags(describe(device, model.in_bfloat16))
         tracker.params("model", model.params.model_dump())
         tracker.params("trained_on", model.trained_on)
         require_same_form(model.data, Description.read(PROCESSED / "dataset.json"))
