@@ -71,7 +71,7 @@ def held(name: str) -> Iterator[None]:
     outs = [Path(out) for out in outs_of(stage)]
     before = _at_start.pop(name, None) or Inputs.of(stage)
     lock = STATE / "locks" / f"stage-{name}"
-    with locked(lock) as own:
+    with locked(lock, anywhere=True) as own:
         require_parent()
         _require_same(before, stage, name)
         _require_undamaged(stage)
