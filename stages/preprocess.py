@@ -1,5 +1,7 @@
 """Split the data without leakage, compose strips of glyphs, and report on the quality of the data."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from digitsum import stage
@@ -92,7 +94,8 @@ def compose_parts(
                 f"{RAW}: too few glyphs to split: {part} gets {len(own)} of {len(glyphs)}, and none of them is a "
                 f"{min(missing)}; add glyphs, or change preprocess.val_fraction and test_fraction"
             )
-        parts[part], truths[part] = compose(own, layout, counts[part], stream)
+        parts[part], truth = compose(own, layout, counts[part], stream)
+        truths[part] = replace(truth, glyphs=chosen[truth.glyphs].astype(np.int32))
     return parts, truths
 
 

@@ -11,11 +11,11 @@ from digitsum.errors import InputError
 from digitsum.files import whole_file
 from digitsum.formats import read_table
 
-# digits and their centers in pixels, left to right: numbers with spaces between them; empty where they are unknown
+# digits, their centers in pixels, and glyphs, left to right: numbers with spaces between them; empty where unknown
 NUMBERS = (
     *("read", "centres"),  # by the model
     *("read_given_sum", "centres_given_sum"),  # the likeliest reading that adds up to the true sum
-    *("digits", "digit_centres"),  # the truth
+    *("digits", "digit_centres", "glyphs"),  # the truth; glyphs by their numbers in the source
 )
 COLUMNS = ("strip", "sum", "predicted", "probability", "probability_of_sum", *NUMBERS)
 
@@ -65,8 +65,8 @@ def read(path: Path, columns: Collection[str] = COLUMNS) -> pd.DataFrame:
 
 
 def numbers(table: pd.DataFrame, column: str) -> Int[np.ndarray, "n k"] | None:
-    """A column of NUMBERS as an array; None where it is unknown for any strip."""
-    if (table[column] == "").any():
+    """A column of NUMBERS as an array; None where it is missing, or unknown for any strip."""
+    if column not in table or (table[column] == "").any():
         return None
     return np.array(table[column].str.split().tolist(), np.int64).reshape(len(table), -1)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 import pydantic
-from jaxtyping import Int16, Int64, UInt8
+from jaxtyping import Int16, Int32, Int64, UInt8
 from pydantic import Field
 
 from digitsum.errors import InputError
@@ -15,6 +15,7 @@ from digitsum.files import write_json
 from digitsum.formats import read_array, read_json, write_array
 from digitsum.strips.glyphs import SIDE
 
+TRUTH_FILES = ("digits", "lefts", "tops", "glyphs")
 MOST = 9 * 8  # the greatest sum: of params.strip.digits
 Positive = Annotated[int, Field(ge=1)]
 
@@ -63,12 +64,14 @@ class Strips:
 class Truth:
     """The truth beyond the sum, known for composed strips, for diagnosis only: digits from left to right, and edges.
 
-    `lefts` and `tops` are the left and upper edges of the glyphs, in pixels.
+    `lefts` and `tops` are the left and upper edges of the glyphs, in pixels. `glyphs` are the numbers of the glyphs in
+    their source.
     """
 
     digits: UInt8[np.ndarray, "n k"]
     lefts: Int16[np.ndarray, "n k"]
     tops: Int16[np.ndarray, "n k"]
+    glyphs: Int32[np.ndarray, "n k"]
 
     @property
     def centres(self) -> Int16[np.ndarray, "n k"]:
@@ -77,7 +80,7 @@ class Truth:
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("digits", "lefts", "tops"):
+        for name in TRUTH_FILES:
             write_array(folder / f"{name}.npy", getattr(self, name))
 
     @classmethod
@@ -85,10 +88,10 @@ class Truth:
         """The truth in a folder; None if the source knows only the sums."""
         if not folder.exists():
             return None
-        truth = cls(*(read_array(folder / f"{name}.npy") for name in ("digits", "lefts", "tops")))
-        arrays = (truth.digits, truth.lefts, truth.tops)
+        truth = cls(*(read_array(folder / f"{name}.npy") for name in TRUTH_FILES))
+        arrays = (truth.digits, truth.lefts, truth.tops, truth.glyphs)
         if (
-            [array.dtype for array in arrays] != [np.uint8, np.int16, np.int16]
+            [array.dtype for array in arrays] != [np.uint8, np.int16, np.int16, np.int32]
             or truth.digits.ndim != 2
             or len({array.shape for array in arrays}) > 1
         ):

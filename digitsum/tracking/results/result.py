@@ -30,6 +30,13 @@ class Result:
         """The same for the same data, params, code and outcome."""
         return digest(self.stages)
 
+    @property
+    def recipe(self) -> str:
+        """The same for results of the same code, params and data from outside, except for the seed of training."""
+        params = {name: dict(values) for name, values in self.params.items()}
+        params.get("train", {}).pop("seed", None)
+        return digest([params, self.sources, {name: stage["cmd"] for name, stage in self.stages.items()}])
+
     def stage_key(self, name: str) -> str:
         """The same for a stage that was given the same and made the same."""
         return digest(self.stages[name])
