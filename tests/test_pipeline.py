@@ -1,6 +1,7 @@
 """The whole of it as its user runs it: real dvc, real MLflow, processes of their own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +21,10 @@ def test_bad_input_ends_in_one_line(repository: Path) -> None:
     assert said.count("\n") == 1
 
 
-@pytest.mark.usefixtures("finished")
 @pytest.mark.parametrize("words", [("-m", "digitsum", "summary"), ("-m", "stages.ingest")])
-def test_full_standard_output_is_one_line(words: tuple[str, ...]) -> None:
+def test_full_standard_output_is_one_line(project: Path, words: tuple[str, ...]) -> None:
+    (project / "reports").mkdir()
+    shutil.copy(ROOT / "reports" / "metrics.json", project / "reports")
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([sys.executable, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
