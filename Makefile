@@ -10,7 +10,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help run retrain test quick test-portable check format env env-dev lock resolve audit release deps docs ui demo clean
+.PHONY: help run retrain test quick test-faults test-portable check format env env-dev lock resolve audit release deps docs ui demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,10 @@ test: .venv/ready-dev ## run all tests
 
 quick: .venv/ready-dev ## run the tests that start no DVC, no server and no browser
 	@pytest -m quick
+
+# MOMENTS=20 kills fewer runs
+test-faults: .venv/ready-dev ## kill runs at 100 moments, fill disks, lock stores, damage caches; an hour on two cores
+	@pytest tests/faults
 
 # processors of three makers, with caches of other sizes; before version 10, qemu crashes in AVX2's gather
 PROCESSORS ?= Haswell-noTSX Skylake-Client-noTSX-IBRS EPYC-Rome EPYC-Milan Dhyana

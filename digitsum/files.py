@@ -72,6 +72,14 @@ def clear_leftovers(path: Path) -> None:
                 left.unlink()
 
 
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def _not_on_a_full_disk(path: Path) -> Iterator[None]:
     try:

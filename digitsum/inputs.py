@@ -6,7 +6,6 @@ never used, and DVC takes the outs for up to date.
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,12 +14,13 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
+from digitsum.checksums import checksum
 from digitsum.errors import InputError
-from digitsum.files import clear_leftovers
+from digitsum.files import clear_leftovers, remove
 from digitsum.formats import load_yaml
 from digitsum.locks import locked
 from digitsum.pipeline import UNREADABLE, outs_of, read_stages
-from digitsum.places import PARAMS, STATE
+from digitsum.places import LOCK, PARAMS, STATE
 from digitsum.stage import require_parent
 
 LARGE = 1_000_000  # bytes; larger files are compared by their size and the time of their last change
@@ -71,9 +71,10 @@ def held(name: str) -> Iterator[None]:
     outs = [Path(out) for out in outs_of(stage)]
     before = _at_start.pop(name, None) or Inputs.of(stage)
     lock = STATE / "locks" / f"stage-{name}"
-    with locked(lock) as own:
+    with locked(lock, anywhere=True) as own:
         require_parent()
         _require_same(before, stage, name)
+        _require_undamaged(stage)
         for out in outs:
             clear_leftovers(out)
         yield
@@ -83,8 +84,32 @@ def held(name: str) -> Iterator[None]:
             _require_same(before, stage, name)
         except InputError:
             for out in outs:
-                _remove(out)
+                remove(out)
             raise
+
+
+def _require_undamaged(stage: Mapping[str, Any]) -> None:
+    """Compare what other stages made with their checksums in dvc.lock, since DVC trusts the files of its cache.
+
+    A stage that is run by hand takes what is there.
+
+    Raises:
+        InputError: if an output of another stage is not the one that dvc.lock names.
+    """
+    if "DVC_STAGE" not in os.environ:
+        return
+    try:
+        stages = load_yaml(Path(LOCK).read_text(encoding="utf-8"))["stages"].values()
+        made = {out["path"]: out["md5"] for one in stages for out in one.get("outs", [])}
+    except UNREADABLE:
+        return  # there is none yet
+    for path, md5 in made.items():
+        used = any(dep == path or dep.startswith(f"{path}/") for dep in stage.get("deps") or [])
+        if used and Path(path).exists() and checksum(Path(path)) != md5:
+            raise InputError(
+                f"{path}: not what {LOCK} names, as if DVC's cache were damaged; python -m digitsum mend --cache "
+                "removes what is damaged, and dvc repro then makes it again"
+            )
 
 
 def _require_same(before: Inputs, stage: Mapping[str, Any], name: str) -> None:
@@ -125,10 +150,3 @@ def _mark(file: str) -> str:
         return hashlib.sha256(Path(file).read_bytes()).hexdigest()
     except OSError:
         return ""
-
-
-def _remove(out: Path) -> None:
-    if out.is_dir() and not out.is_symlink():
-        shutil.rmtree(out, ignore_errors=True)
-    else:
-        out.unlink(missing_ok=True)

@@ -46,27 +46,34 @@ def alone(name: str, wait: bool = True) -> Iterator[bool]:
 
 
 @contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[Lock]:
+def locked(path: Path, wait: bool = True, anywhere: bool = False) -> Iterator[Lock]:
     """Hold the lock of a file, which is made where it is missing, while the block runs.
 
-    On a file system without locks, a file in this machine's temporary folder stands in.
+    On a file system without locks, a file in this machine's temporary folder stands in; with `anywhere`, also for a
+    file that cannot be written.
 
     Raises:
         InputError: if the file cannot be written, or no file can be locked.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); it must be a file you may write to") from error
     operation = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
     with ExitStack() as files:
-        files.enter_context(file)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = files.enter_context(path.open("a"))
+        except OSError as error:
+            if not anywhere:
+                raise InputError(
+                    f"{path}: cannot be written ({error.strerror}); it must be a file you may write to"
+                ) from error
+            path = _stand_in(path)
+            file = files.enter_context(path.open("a"))
         try:
             held = _lock(file, operation)
         except LocklessError:
+            path = _stand_in(path)
+            file = files.enter_context(path.open("a"))
             try:
-                held = _lock(files.enter_context(_stand_in(path).open("a")), operation)
+                held = _lock(file, operation)
             except LocklessError as error:
                 raise InputError(f"{path}: cannot be locked ({error}); use a file system that has flock") from error
         yield Lock(path, file, held)

@@ -82,6 +82,12 @@ def test_stage_whose_lock_was_removed_fails(project: Path) -> None:
         lock.unlink()
 
 
+def test_stage_runs_where_its_state_cannot_be_written(project: Path) -> None:
+    (project / ".digitsum").write_text("not a folder")
+    run("ingest")
+    assert (project / "data" / "raw" / "manifest.json").exists()
+
+
 def test_leftovers_of_dead_processes_are_cleared(project: Path) -> None:
     (project / "data" / ".raw.abc.tmp").mkdir()
     (project / "data" / ".raw.abc.tmp.old").mkdir()

@@ -112,6 +112,12 @@ def test_mlflow_serves_the_champion(
             ({"images": []}, "application/json", 400, "exactly one of the input fields"),
             (b'{"inputs": [', "application/json", 400, "valid JSON"),
             (b"a,b", "text/csv", 400, "parse input"),
+            (b'{"inputs": ' + b"[" * 100_000, "application/json", 400, "cannot be read"),
+            (b'{"inputs": [[[' + b"9" * 5000 + b"]]]}", "application/json", 400, "cannot be read"),
+            (b'{"inputs": [[[' + b"9" * 500 + b"]]]}", "application/json", 400, ""),
+            (b'{"inputs": [[[1e999]]]}', "application/json", 400, ""),
+            (b'{"inputs": {"a": 1}}', "application/json", 400, ""),
+            (b"\xff\xfe", "application/json", 400, ""),
             (b"\x89PNG", "image/png", 415, "only supports the following content types"),
         ):
             status, answer = post(content, kind)

@@ -6,11 +6,13 @@ EXAMPLE = "python -m digitsum mend"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    pass
+    parser.add_argument(
+        "--cache", action="store_true", help="also read all files of DVC's cache, and remove those that are damaged"
+    )
 
 
-def run() -> None:
-    from digitsum.tracking.results.leftovers import clear
+def run(cache: bool) -> None:
+    from digitsum.tracking.results.leftovers import clear, remove_damaged
 
-    for line in clear():
+    for line in clear() + (remove_damaged() if cache else []):
         print(f"mended    {line}")

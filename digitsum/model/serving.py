@@ -4,6 +4,9 @@ MLflow calls `_load_pyfunc`. `schema` names the inputs and outputs without loadi
 """
 
 import json
+import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -60,4 +63,21 @@ class ServedModel:
 
 
 def _load_pyfunc(path: str) -> ServedModel:
+    if server := sys.modules.get("mlflow.pyfunc.scoring_server"):
+        server.invocations = _with_refusals(server.invocations)  # type: ignore[attr-defined]
     return ServedModel(Path(path))
+
+
+def _with_refusals(invocations: Callable[..., Any]) -> Callable[..., Any]:
+    """MLflow's handler of requests answers 500 to JSON that is too deep and to numbers that are too long; here, 400."""
+
+    @wraps(invocations)
+    def refusing(*given: Any, **named: Any) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return invocations(*given, **named)
+        except (RecursionError, OverflowError, ValueError, TypeError) as error:
+            raise MlflowException.invalid_parameter_value(f"The input cannot be read: {error}") from error
+
+    return refusing

@@ -52,7 +52,7 @@ def _download(root: Path) -> None:
     """Download with torchvision, which compares checksums; if that fails, no folder stays that was not there before."""
     from torchvision.datasets import MNIST
 
-    made = [folder for folder in (root / RAW, root / RAW.parent, root) if not folder.exists()]
+    made = [folder for folder in (root / RAW, *(root / RAW).parents) if not folder.exists()]
     try:
         for part in (True, False):
             MNIST(root, train=part, download=True)

@@ -11,13 +11,17 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from digitsum.errors import InputError
+from digitsum.files import remove
 from digitsum.pipeline import UNREADABLE
 from digitsum.places import LOCK as RESULTS
+from digitsum.tracking.results.cache import cache_folder
+from digitsum.tracking.results.checksums import checksum
 from digitsum.tracking.results.dvc_files import essence
 from digitsum.tracking.results.git import blobs
 
@@ -26,6 +30,7 @@ RWLOCK, GUARD = "rwlock", "rwlock.lock"
 LOCK = "lock"  # held by commands, but not while they run a stage
 CACHE = Path(".dvc/cache")
 WORKSPACE = ("data", "models", "reports")
+MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 HOURS = 24  # after which a half-written file of the cache is nobody's, even if a dvc runs
 
 
@@ -79,6 +84,50 @@ def _restore_lock() -> None:
         _replace(Path(RESULTS), text.decode())
     else:
         Path(RESULTS).unlink()
+
+
+def remove_damaged() -> list[str]:
+    """Remove files of DVC's cache that differ from their checksums, and outputs in the workspace that hold them.
+
+    Where a remote has them, dvc pull brings them back; elsewhere, dvc repro runs their stages again.
+    """
+    cache = cache_folder(Path.cwd()) or CACHE
+    files = sorted((cache / "files" / "md5").glob("[0-9a-f][0-9a-f]/*"))
+    damaged = {file.parent.name + file.name: file for file in files if not _is_sound(file)}
+    lines = []
+    for path, md5 in _outs().items():
+        if md5 in damaged or _damaged_within(cache, md5, damaged.keys()):
+            remove(Path(path))
+            lines.append(f"{path}: removed from the workspace, since DVC's cache has it damaged")
+    for md5, file in damaged.items():
+        file.unlink()
+        lines.append(f"{file}: removed, since its MD5 is not {md5}")
+    return lines
+
+
+def _is_sound(file: Path) -> bool:
+    return (
+        not file.is_file()
+        or not MD5.fullmatch(file.parent.name + file.name)
+        or (checksum(file) == (file.parent.name + file.name).removesuffix(".dir"))
+    )
+
+
+def _outs() -> dict[str, str]:
+    try:
+        stages = essence(Path(RESULTS).read_text(encoding="utf-8")).values()
+    except UNREADABLE:
+        return {}
+    return {path: md5 for stage in stages for path, md5 in stage["outs"].items()}
+
+
+def _damaged_within(cache: Path, md5: str, damaged: Collection[str]) -> bool:
+    """Whether a folder lists a damaged file."""
+    listing = cache / "files" / "md5" / md5[:2] / md5[2:]
+    if not md5.endswith(".dir") or not listing.is_file():
+        return False
+    text = listing.read_text(errors="replace")
+    return any(f'"{own}"' in text for own in damaged)
 
 
 def _lock(path: Path, held: ExitStack) -> bool:
