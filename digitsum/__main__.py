@@ -6,6 +6,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from digitsum.commands import commands
 from digitsum.errors import InputError
+from digitsum.process import leave
 
 
 def parser() -> ArgumentParser:
@@ -40,3 +41,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

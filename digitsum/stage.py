@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from digitsum.errors import InputError
+from digitsum.process import after_imports, leave
 
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
@@ -18,8 +19,10 @@ def run(main: Callable[[], None]) -> None:
     if sys.platform == "linux" and "DVC_STAGE" in os.environ:
         # without this, the stage of a killed dvc would go on, and write where the next one writes
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    after_imports()
     try:
         main()
+        leave()
     except InputError as error:
         sys.exit(f"error: {error}" if os.environ.get("RANK", "0") == "0" else 1)  # one process prints it
     except OSError as error:
