@@ -13,7 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(history: bool, watch: bool) -> None:
     from digitsum.commands._models import model_form
     from digitsum.tracking import sync as tracking
-    from digitsum.tracking.rows.settings import switched_off, without_password
+    from digitsum.tracking.rows.settings import switched_off
     from digitsum.tracking.watch import watch as send_while_stages_run
 
     if switched_off():
@@ -21,17 +21,4 @@ def run(history: bool, watch: bool) -> None:
     if watch:
         send_while_stages_run(model_form())
         return
-    report = tracking.sync(model_form(), history)
-    if count := len(report.added):
-        print(f"mlflow: {count} {'row' if count == 1 else 'rows'} added: {', '.join(report.added)}")
-    else:
-        print("mlflow: up to date")
-    for store, reason in report.waiting.items():
-        print(f"mlflow: {without_password(store)} cannot be used ({reason}); its runs are kept in .digitsum/outbox")
-    if report.row is None:
-        print("result: none in dvc.lock; dvc repro makes one")
-    elif report.deleted:
-        undo = f"mlflow runs restore --run-id {report.row.id} brings it back"
-        print(f"result: {report.row.name}, run {report.row.id}, deleted in MLflow; {undo}")
-    else:
-        print(f"result: {report.row.name}, run {report.row.id}")
+    print(tracking.sync(model_form(), history))

@@ -35,6 +35,22 @@ class Report:
     deleted: bool = False  # whether a user deleted that row
     waiting: dict[str, str] = field(default_factory=dict)  # other stores that runs wait for, and why
 
+    def __str__(self) -> str:
+        count = len(self.added)
+        rows = f"{count} {'row' if count == 1 else 'rows'} added: {', '.join(self.added)}" if count else "up to date"
+        lines = [f"mlflow: {rows}"]
+        for store, reason in self.waiting.items():
+            kept = "its runs are kept in .digitsum/outbox"
+            lines.append(f"mlflow: {without_password(store)} cannot be used ({reason}); {kept}")
+        if self.row is None:
+            lines.append("result: none in dvc.lock; dvc repro makes one")
+        elif self.deleted:
+            undo = f"mlflow runs restore --run-id {self.row.id} brings it back"
+            lines.append(f"result: {self.row.name}, run {self.row.id}, deleted in MLflow; {undo}")
+        else:
+            lines.append(f"result: {self.row.name}, run {self.row.id}")
+        return "\n".join(lines)
+
 
 def sync(form: ModelForm | None = None, past: bool = False) -> Report:
     """Send the outbox and add rows; with `past`, also rows of results in git's history. A second call adds nothing.
