@@ -14,7 +14,7 @@ from digitsum.tracking.ui import comparison
 def main(folder: Path) -> None:
     with (
         opened() as store,
-        mlflow_server(tracking_uri(), Path("mlartifacts")) as (address, _),
+        mlflow_server(tracking_uri(), Path("mlartifacts")) as address,
         page(1300, 1400) as tab,
     ):
         tab.goto(comparison(address, store))

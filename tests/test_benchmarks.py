@@ -34,6 +34,16 @@ def quickly(monkeypatch: pytest.MonkeyPatch, path: str, *words: str) -> None:
     script(path).main()
 
 
+def test_interval_coverage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    quickly(monkeypatch, "benchmarks/interval_coverage.py")
+    assert capsys.readouterr().out.count("% |") == 18
+
+
+def test_gate_weeks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    quickly(monkeypatch, "benchmarks/gate_weeks.py")
+    assert capsys.readouterr().out.count("% |") == 24
+
+
 @pytest.mark.usefixtures("finished", "one_thread")
 def test_predict_speed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     quickly(monkeypatch, "benchmarks/predict_speed.py", "--threads", "1")

@@ -278,6 +278,7 @@ def test_make_run_installs_what_runs_alone_and_make_test_adds_the_rest(
     assert synced() == [both], "what tests need is kept"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cyclonedx-py", path=BIN) is None, reason="cyclonedx-bom is not installed")
 def test_release_lists_every_package_of_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

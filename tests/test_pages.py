@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Opener
-from test_outbox import a_result
+from tracked import a_result
 
 from digitsum.analysis import predictions
 from digitsum.analysis.calibration import reliability_with_untempered, risk_by_coverage
@@ -31,7 +31,7 @@ def test_comparison_shows_the_newest_results_and_what_differs(
     for number in range(COMPARED + 1):
         add(store, a_result(f"{number:032x}"))
     names = [run.name for run in store.newest(COMPARED)]
-    with mlflow_server(uri, tmp_path / "artifacts") as (address, _), page() as tab:
+    with mlflow_server(uri, tmp_path / "artifacts") as address, page() as tab:
         tab.goto(comparison(address, store))
         tab.get_by_text(f"Comparing {COMPARED} Runs").first.wait_for(timeout=60_000)
         for word in ("accuracy", "mistakes", "p.q", names[0]):

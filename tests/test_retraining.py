@@ -84,7 +84,7 @@ def model_md5() -> str:
 
 def test_from_commit_to_champion(shop: Path, mlflow_server: Opener) -> None:  # noqa: PLR0915 (one story)
     skipped = dict.fromkeys(("ingest", "preprocess", "train", "evaluate", "confusion"), "skipped")
-    with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as (uri, _):
+    with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as uri:
         there = {"MLFLOW_TRACKING_URI": uri}
         client = MlflowClient(uri)
 
@@ -176,7 +176,7 @@ def test_from_commit_to_champion(shop: Path, mlflow_server: Opener) -> None:  # 
 
 
 def test_two_pushes_at_once(shop: Path, mlflow_server: Opener) -> None:
-    with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as (uri, _):
+    with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as uri:
         MlflowClient(uri).create_experiment("digitsum")  # two processes that create it race
         there = ON | {"MLFLOW_TRACKING_URI": uri}
         processes: list[subprocess.Popen[str]] = []

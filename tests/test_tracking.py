@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import yaml
 from conftest import Opener, change, digests, run
+from servers import frozen
 from shell import call, start, wait_for
 from tracked import ON, children, digitsum, rows, stage_runs, store, sync
 
@@ -239,17 +240,16 @@ def test_switched_off_leaves_nothing(made: Path) -> None:
 
 def test_frozen_server_delays_nothing_and_loses_nothing(made: Path, mlflow_server: Opener) -> None:
     change(made, "train", epochs=30)
-    with mlflow_server(f"sqlite:///{made / 'other.db'}", made / "artifacts") as (uri, server):
+    with mlflow_server(f"sqlite:///{made / 'other.db'}", made / "artifacts") as uri:
         there = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
         with start(sys.executable, "-m", "stages.train", **(ON | there)) as train:
             wait_for(train, "epoch 5/")
-            server.send_signal(signal.SIGSTOP)
-            train.communicate(timeout=120)  # a stage that waited for the server would never end
-        assert train.returncode == 0
-        said = digitsum("sync", code=1, **there)
+            with frozen(uri):
+                train.communicate(timeout=120)  # a stage that waited for the server would never end
+                assert train.returncode == 0
+                said = digitsum("sync", code=1, **there)
         assert said.startswith(f"error: {uri}: the MLflow store cannot be used (")
         assert "1 runs wait in .digitsum/outbox" in said
-        server.send_signal(signal.SIGCONT)
         sync(**(there | {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}))
         client, _ = store(uri)
         (record,) = stage_runs(uri)

@@ -1,11 +1,11 @@
 """Bring MLflow up to date, summarize the result of the last run of the pipeline, and compare it with the champion."""
 
-import json
 import sys
 from argparse import ArgumentParser
 
 from digitsum import places
 from digitsum.errors import InputError, one_line
+from digitsum.formats import read_figures
 
 EXAMPLE = "python -m digitsum summary"
 
@@ -25,14 +25,15 @@ def run() -> None:
 
 def _result() -> str:
     try:
-        metrics = json.loads(places.METRICS.read_text())
-        accuracy, low, high = (metrics[name] for name in ("accuracy", "accuracy_low", "accuracy_high"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        metrics = read_figures(places.METRICS)
+        names = ("accuracy", "accuracy_low", "accuracy_high", "strips")
+        accuracy, low, high, strips = (metrics[name] for name in names)
+    except (InputError, KeyError) as error:
         raise InputError(
             f"{places.METRICS}: no result to summarize ({one_line(error, 120)}); make run produces one"
         ) from error
     return (
-        f"\naccuracy  {accuracy:.2%} of {metrics['strips']:,} test sums right"
+        f"\naccuracy  {accuracy:.2%} of {strips:,} test sums right"
         f" (95% interval {low:.2%} to {high:.2%})"
         f"\nreport    {places.REPORT}, and {places.DATA_REPORT / 'quality.html'} for the data"
         "\ncompare   make ui; or change something: dvc exp run -S train.epochs=4, then dvc exp show"
@@ -41,12 +42,13 @@ def _result() -> str:
 
 def _rows_and_comparison() -> list[str]:
     from digitsum.commands._models import model_form
+    from digitsum.commands.sync import described
     from digitsum.tracking.find import champion
     from digitsum.tracking.sync import sync
 
     rows = comparison = ""
     try:
-        rows = str(sync(model_form()))
+        rows = described(sync(model_form()))
         result = champion()
     except InputError as error:
         print(f"warning: {error}", file=sys.stderr)

@@ -19,7 +19,7 @@ from digitsum.analysis.metrics import intervals
 from digitsum.analysis.slices import slices
 from digitsum.errors import InputError
 from digitsum.files import write_text
-from digitsum.formats import read_json
+from digitsum.formats import read_figures
 from digitsum.places import EVALUATION, METRICS, PREDICTIONS, PROCESSED, TEST
 from digitsum.strips.dataset import Description, Strips
 from digitsum.tracking.find import file_of, here
@@ -49,7 +49,7 @@ def compare_results(other: Result) -> str:
     whole = compare_predictions(before, after)
     parts = slices(test.images, after, Description.read(PROCESSED / "dataset.json").digits)
     by_slice = compare_by_slice(before, after, parts)
-    metrics = read_json(METRICS)
+    metrics = read_figures(METRICS)
     by_metric = compare_metrics(metrics_of(other), metrics, intervals(metrics, EVALUATION / "figures.csv"))
     fixed, broken = flipped_strips(before, after)
 
@@ -77,7 +77,7 @@ def require_same_test_data(ours: Result, other: Result) -> None:
 def metrics_of(other: Result) -> Mapping[str, float]:
     """Those that evaluate wrote; none where the file is gone."""
     with suppress(InputError), file_of(other, METRICS) as file:
-        return dict(read_json(file))
+        return read_figures(file)
     return {}
 
 

@@ -29,6 +29,7 @@ from digitsum.tracking.rows.models import fetch
 from digitsum.tracking.rows.registry import CHAMPION, MODEL, WITHDRAWN, Registry, Version
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import Store
+from digitsum.tracking.rows.tags import RECIPE
 
 COMPARED = ("sum", "predicted")  # columns of the predictions
 PROMOTION = "promotion"  # the lock
@@ -71,11 +72,24 @@ class Candidate:
 
     def test_strips(self) -> Strips:
         with file_of(self.result, TEST[0]) as strips, file_of(self.result, TEST[1]) as sums:
-            return Strips(np.array(read_array(strips)), np.array(read_array(sums)))
+            return Strips.of(np.array(read_array(strips)), np.array(read_array(sums)), self.name)
 
     def predictions(self, columns: Sequence[str] = predictions.COLUMNS) -> pd.DataFrame:
         with file_of(self.result, PREDICTIONS) as file:
             return predictions.read(file, columns)
+
+    def other_seeds(self, test_data: tuple[str, str]) -> list[pd.DataFrame]:
+        """Predictions for these test strips by results of the same recipe with other seeds, as far as they are kept."""
+        found: dict[str, pd.DataFrame] = {}
+        for row in self.store.runs({RECIPE: self.result.recipe}):
+            seed = row.params.get("train.seed", "")
+            if seed in found or seed == self.row.params.get("train.seed"):
+                continue
+            with suppress(InputError):
+                other = Candidate(self.store, row)
+                if other.test_data == test_data:
+                    found[seed] = other.predictions(COMPARED)
+        return list(found.values())
 
     def model(self) -> SumModel:
         """The model, from DVC's storage or else from MLflow.
@@ -169,7 +183,11 @@ def _judge(challenger: Candidate, champion: Candidate | None, gate: GateParams, 
     test, model = challenger.test_strips(), challenger.model()
     theirs = None if champion is None else _predictions_of_champion(champion, challenger, test, model, batch_size)
     latency = single_strip_latency(model, test.images)
-    return judge(challenger.predictions(), theirs, test.images, model.data.digits, latency, gate)
+    seeds = (
+        challenger.other_seeds(challenger.test_data),
+        champion.other_seeds(challenger.test_data) if champion else [],
+    )
+    return judge(challenger.predictions(), theirs, test.images, model.data.digits, latency, gate, seeds)
 
 
 def _predictions_of_champion(
@@ -245,6 +263,7 @@ def _record(verdict: Verdict, challenger: Candidate, champion: Version | None, g
         "against": None if champion is None or verdict.comparison is None else str(champion.number),
         "test_data": challenger.test_data[0],
         "comparison": verdict.comparison and asdict(verdict.comparison),
+        "recipes": verdict.recipes and asdict(verdict.recipes),
         "checks": [asdict(check) for check in verdict.checks],
         "broken_slices": list(verdict.broken_slices),
         "gate": gate.model_dump(),

@@ -29,6 +29,7 @@ from digitsum.retraining.comment import Story, render
 from digitsum.retraining.shading import shaded
 from digitsum.strips.dataset import Strips
 from digitsum.tracking import sync as tracking
+from digitsum.tracking.results import leftovers
 from digitsum.tracking.results.dvc_files import earlier_runs
 from digitsum.tracking.results.occurrences import in_workspace
 from digitsum.tracking.results.result import Occurrence, Result
@@ -60,6 +61,8 @@ def retrain(form: ModelForm, options: Options) -> str:
         InputError: naming what is wrong with params, remotes or data, or what failed.
     """
     COMMENT.unlink(missing_ok=True)
+    for line in leftovers.clear():
+        print(f"retrain: {line}", flush=True)
     require_remote_and_store(options.local)
     overrides.apply(options.changes)
     params = read_params()
@@ -128,7 +131,7 @@ def require_remote_and_store(local: bool) -> None:
     if not local:
         dvc_runs.drop_empty_settings()
         dvc_runs.require_remote()
-    with opened():
+    with opened(new=True):
         pass  # fails where the store cannot be used
 
 

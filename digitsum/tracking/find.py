@@ -12,15 +12,15 @@ from digitsum.places import LOCK
 from digitsum.tracking.results.cache import fetch, find
 from digitsum.tracking.results.checksums import checksum
 from digitsum.tracking.results.dvc_files import experiments
-from digitsum.tracking.results.git import commit_of
+from digitsum.tracking.results.git import commit_of, is_commit
 from digitsum.tracking.results.occurrences import from_lock, locked_in
 from digitsum.tracking.results.result import Result
 from digitsum.tracking.rows.models import checksum_of_model
 from digitsum.tracking.rows.models import fetch as fetch_model
 from digitsum.tracking.rows.registry import CHAMPION, Registry
 from digitsum.tracking.rows.run import Run
-from digitsum.tracking.rows.store import Store, opened
-from digitsum.tracking.rows.tags import NAME, OUTS, RESULT, STAGE, checksums_of
+from digitsum.tracking.rows.store import Store, is_there, opened
+from digitsum.tracking.rows.tags import COMMIT, NAME, OUTS, RESULT, STAGE, checksums_of
 
 NAMES = "a git revision, a DVC experiment, the id or name of a run, models:/NAME@ALIAS, or a model file"
 SHORTEST = 4  # characters of an abbreviated run id
@@ -56,6 +56,8 @@ def find_result(what: str) -> Result:
 
 def champion() -> Result | None:
     """The result of the registered champion; None if there is no champion, or its row is gone."""
+    if not is_there():
+        return None
     with opened() as store:
         version = Registry(store).holder(CHAMPION)
         row = store.run(version.run) if version else None
@@ -67,9 +69,26 @@ def result_of(store: Store, row: Run) -> Result:
     Raises:
         InputError: if the row has no dvc.lock.
     """
-    with TemporaryDirectory(prefix="digitsum-") as folder:
-        lock = store.download(row.id, LOCK, Path(folder)).read_text(errors="replace")
+    try:
+        with TemporaryDirectory(prefix="digitsum-") as folder:
+            lock = store.download(row.id, LOCK, Path(folder)).read_text(errors="replace")
+    except InputError:
+        if (same := _same_result(row)) is None:
+            raise
+        return same
     return from_lock(lock, row.name)
+
+
+def _same_result(row: Run) -> Result | None:
+    """The result of a row whose artifacts are gone, if the workspace or the row's commit holds it."""
+    with suppress(InputError):
+        if (own := here()).key == row.tags.get(RESULT):
+            return own
+    commit = row.tags.get(COMMIT, "")
+    with suppress(InputError, subprocess.CalledProcessError):
+        if is_commit(commit) and (held := locked_in(commit, row.name)) and held.key == row.tags.get(RESULT):
+            return held
+    return None
 
 
 def here() -> Result:

@@ -11,6 +11,7 @@ from digitsum.tracking.results.result import Occurrence
 PARENT, NOTE, NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
 COMMIT = "mlflow.source.git.commit"
 RESULT = "digitsum.result"  # the key of the result; rows alone have it
+RECIPE = "digitsum.recipe"  # Result.recipe; rows alone have it
 STAGE = "digitsum.stage"
 MADE, OUTS = "digitsum.made", "digitsum.outs"  # Result.stage_key and Result.outs_key of a stage's run
 DVC_EXPERIMENT, DIRTY = "digitsum.experiment", "digitsum.dirty"
@@ -37,6 +38,7 @@ def tags_of(result: Occurrence) -> dict[str, str]:
         "digitsum.origin": result.origin,
         "digitsum.patched": str(bool(result.patch)).lower(),
         DIRTY: str(result.dirty).lower(),
+        RECIPE: result.recipe,
         DVC_EXPERIMENT: result.experiment or "",
         "digitsum.checksums": json.dumps(checksums),
         "digitsum.occasions": occasions_tag([result.name]),
