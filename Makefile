@@ -18,9 +18,7 @@ help: ## list the targets
 run: .venv/ready ## reproduce the pipeline and print its result
 	@python -m digitsum mend
 	@dvc repro
-	@python -m digitsum sync || true
 	@python -m digitsum summary
-	@python -m digitsum compare --if-champion || true
 
 # SET changes params, as in SET='train.epochs=4 train.seed=2'; LOCAL=1 uses no remote; READ_ONLY=1 pulls
 # and pushes nothing; FORCE=1 runs every stage

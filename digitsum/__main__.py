@@ -5,6 +5,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from digitsum.commands import commands
 from digitsum.errors import InputError, one_line, plain
+from digitsum.process import leave
 from digitsum.stage import give_up_stdout
 
 
@@ -43,3 +44,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

@@ -7,6 +7,7 @@ the start and the choice of arithmetic come before that.
 import sys
 
 from digitsum import stage
+from digitsum.process import before_imports
 
 
 def _begin() -> None:
@@ -15,6 +16,7 @@ def _begin() -> None:
     if name is None:
         return
     stage.guard()
+    before_imports()
     from digitsum import arithmetic, inputs
 
     inputs.remember(name)

@@ -1,5 +1,6 @@
-"""Summarize the result of the last run of the pipeline."""
+"""Bring MLflow up to date, summarize the result of the last run of the pipeline, and compare it with the champion."""
 
+import sys
 from argparse import ArgumentParser
 
 from digitsum import places
@@ -14,6 +15,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run() -> None:
+    from digitsum.tracking.rows.settings import switched_off
+    from digitsum.tracking.unchanged import unchanged
+
+    result = _result()
+    rows, comparison = ("", "") if switched_off() else unchanged(_rows_and_comparison)
+    print("\n".join(filter(None, (rows, result, comparison))))
+
+
+def _result() -> str:
     try:
         metrics = read_figures(places.METRICS)
         names = ("accuracy", "accuracy_low", "accuracy_high", "strips")
@@ -22,9 +32,32 @@ def run() -> None:
         raise InputError(
             f"{places.METRICS}: no result to summarize ({one_line(error, 120)}); make run produces one"
         ) from error
-    print(
+    return (
         f"\naccuracy  {accuracy:.2%} of {strips:,} test sums right"
         f" (95% interval {low:.2%} to {high:.2%})"
         f"\nreport    {places.REPORT}, and {places.DATA_REPORT / 'quality.html'} for the data"
         "\ncompare   make ui; or change something: dvc exp run -S train.epochs=4, then dvc exp show"
     )
+
+
+def _rows_and_comparison() -> list[str]:
+    from digitsum.commands._models import model_form
+    from digitsum.commands.sync import described
+    from digitsum.tracking.find import champion
+    from digitsum.tracking.sync import sync
+
+    rows = comparison = ""
+    try:
+        rows = described(sync(model_form()))
+        result = champion()
+    except InputError as error:
+        print(f"warning: {error}", file=sys.stderr)
+        return [rows, comparison]
+    if result is not None:
+        from digitsum.judging.compare import compare_results
+
+        try:
+            comparison = compare_results(result)
+        except InputError as error:
+            comparison = f"compared  not with the champion: {error}"
+    return [rows, comparison]
