@@ -53,7 +53,7 @@ def differing(printed: str) -> list[str]:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(12)
 def test_all_stages_give_the_bytes_that_other_processors_gave_whatever_the_shell_says() -> None:
     assert differing(python(str(ROOT / "tests" / "portable.py"), **OUTER)) == []
 
