@@ -82,6 +82,7 @@ def model_md5() -> str:
     return hashlib.md5(Path("models/model.safetensors").read_bytes()).hexdigest()
 
 
+@pytest.mark.slow(60)
 def test_from_commit_to_champion(shop: Path, mlflow_server: Opener) -> None:  # noqa: PLR0915 (one story)
     skipped = dict.fromkeys(("ingest", "preprocess", "train", "evaluate", "confusion"), "skipped")
     with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as uri:
@@ -175,6 +176,7 @@ def test_from_commit_to_champion(shop: Path, mlflow_server: Opener) -> None:  # 
             digitsum("rollback", **there)
 
 
+@pytest.mark.slow(30)
 def test_two_pushes_at_once(shop: Path, mlflow_server: Opener) -> None:
     with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as uri:
         MlflowClient(uri).create_experiment("digitsum")  # two processes that create it race
@@ -184,7 +186,7 @@ def test_two_pushes_at_once(shop: Path, mlflow_server: Opener) -> None:
             os.chdir(clone(shop, f"runner-{seed}"))
             change(Path(), "train", seed=seed)
             call("git", "commit", "-qam", f"seed {seed}")
-            processes.append(start("python", "-m", "digitsum", "retrain", **there))
+            processes.append(start("python", "-m", "digitsum", "retrain", warm=True, **there))
         for process in processes:
             output, _ = process.communicate(timeout=600)
             assert process.returncode == 0, output
@@ -217,6 +219,7 @@ def test_settings_that_ci_leaves_empty_are_dropped(monkeypatch: pytest.MonkeyPat
     assert os.environ["AWS_ACCESS_KEY_ID"] == "a"
 
 
+@pytest.mark.slow(30)
 def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generator) -> None:
     def strips(first: int, count: int, brightness: int) -> None:
         sums = rng.integers(first, 10, count)
@@ -313,6 +316,7 @@ def test_remotes_and_stores_that_cannot_be_used(shop: Path) -> None:
     assert digitsum("retrain", code=1).startswith("error: .dvc/config: no default remote; dvc remote add --default")
 
 
+@pytest.mark.slow(20)
 def test_output_that_the_run_cache_gave_is_not_promoted_unless_a_run_made_it(shop: Path) -> None:
     """Who can write to the DVC remote can put any model there for params that dvc.lock does not have yet."""
     store, forger = f"sqlite:///{shop / 'own.db'}", clone(shop, "forger")
@@ -332,6 +336,7 @@ def test_output_that_the_run_cache_gave_is_not_promoted_unless_a_run_made_it(sho
     assert "becomes the first champion" in output
 
 
+@pytest.mark.slow(20)
 def test_s3_as_remote(shop: Path, monkeypatch: pytest.MonkeyPatch, s3_server: Opener) -> None:
     """As in docs/ci.md; in separate processes, since DVC keeps its connections to S3 open until its process ends."""
     retrain = ("python", "-m", "digitsum", "retrain")

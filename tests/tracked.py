@@ -68,10 +68,10 @@ def aliases(client: MlflowClient) -> dict[str, int]:
     return {name: int(version) for name, version in client.get_registered_model("digitsum").aliases.items()}
 
 
-def a_result(key: str) -> Occurrence:
+def a_result(key: str, q: int = 1, accuracy: float = 0.75) -> Occurrence:
     """A result that no stage computed; others have another key, of up to 32 hexadecimal digits."""
     stages = {
-        "make": {"cmd": "m", "params": {"params.yaml": {"p": {"q": 1}}}, "outs": [{"path": "data/raw", "md5": key}]},
+        "make": {"cmd": "m", "params": {"params.yaml": {"p": {"q": q}}}, "outs": [{"path": "data/raw", "md5": key}]},
         "judge": {
             "cmd": "j",
             "deps": [{"path": "data/raw", "md5": key}, {"path": "code.py", "md5": "c" * 32}],
@@ -80,7 +80,7 @@ def a_result(key: str) -> Occurrence:
     }
     lock = json.dumps({"stages": stages})
     pipeline = json.dumps({"stages": {"make": {}, "judge": {"metrics": ["reports/m.json"]}}})
-    figures = {"reports/m.json": '{"accuracy": 0.75, "mistakes": 3}'}
+    figures = {"reports/m.json": json.dumps({"accuracy": accuracy, "mistakes": 3})}
     return Occurrence(
         "commit 1", lock, pipeline, figures, None, key[::-1] + "0" * 8, True, "0" * 40, "diff", 1_700_000_000_000
     )

@@ -11,6 +11,7 @@ import atexit
 import ctypes
 import gc
 import importlib
+import io
 import marshal
 import os
 import runpy
@@ -28,7 +29,7 @@ from typing import Any
 
 LIBRARIES = """
     dvc.cli dvc.commands.repro dvc.repo.experiments dvc.repo.reproduce dvc.utils.strictyaml flask graphene jaxtyping
-    jinja2 markupsafe matplotlib.backends.backend_agg matplotlib.pyplot mlflow
+    boto3 jinja2 markupsafe matplotlib.backends.backend_agg matplotlib.pyplot mlflow
     mlflow.pyfunc mlflow.pytorch mlflow.store.tracking.sqlalchemy_store numpy pandas PIL.Image pydantic psutil
     ruamel.yaml safetensors.torch scipy.ndimage scipy.optimize scipy.stats sklearn.datasets sklearn.metrics torch
     torch.distributed torch.nn.functional torchvision.models tqdm uvicorn yaml
@@ -87,6 +88,14 @@ def load() -> None:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     for name in LIBRARIES.split():
         importlib.import_module(name)
+    from matplotlib.figure import Figure
+    from sqlalchemy.orm import configure_mappers
+
+    configure_mappers()
+    figure = Figure(layout="constrained")
+    figure.add_subplot(xscale="log")
+    for form in ("png", "svg"):  # fonts are found, and the grammar of formulas is built
+        figure.savefig(io.BytesIO(), format=form)
     gc.freeze()  # or a collection in a fork would copy every page
 
 
