@@ -207,7 +207,7 @@ def test_probabilities_are_those_of_all_that_is_not_known(model: SumModel, strip
     each = [np.exp(prediction.predict(model, view.image[None]).log_probability[0]) for view in views]
     assert given.probability == pytest.approx(np.mean(each, axis=0).max(), rel=1e-4)
     for answer in (assumed, given):
-        assert [total for total, _ in answer.likeliest][0] == answer.sum
+        assert answer.likeliest[0][0] == answer.sum
         shares = [share for _, share in answer.likeliest]
         assert shares == sorted(shares, reverse=True)
         assert shares[0] == answer.probability

@@ -92,8 +92,6 @@ def application(model: SumModel) -> FastAPI:
         origin = request.headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
             raise HTTPException(403, f"a page of {origin[:100]} asks; open the page of this server instead")
-        if int(request.headers.get("content-length", 0)) > MOST_BYTES:
-            raise HTTPException(413, TOO_MANY_BYTES)
         wanted: Count = count or ("auto" if counts else None)
         # a body is held, decoded and read before the next one is received, so that many requests need no more memory
         async with one_at_a_time:

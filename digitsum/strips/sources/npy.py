@@ -75,7 +75,7 @@ def _checked_images(path: Path, height: int, width: int) -> UInt8[np.ndarray, "n
     wrong = np.flatnonzero(~bright_on_black(images))
     if len(wrong):
         raise InputError(
-            f"{path}: {_look(images[wrong[0]])} at row {wrong[0]}, {len(wrong)} such images of {len(images)} in all; bright "
+            f"{path}: {_look(images[wrong[0]])} at row {wrong[0]}, {len(wrong)} such images of {len(images)}; bright "
             f"ink of {BRIGHT} or more on a background of at most {DARK} expected"
         )
     return images
