@@ -238,7 +238,7 @@ def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generato
     strips(0, 400, 200)
     assert "New data" not in retrained()
     call(".ci/bring-back")
-    strips(5, 200, 100)
+    strips(5, 200, 170)
     output = retrained()
     assert became(output)["ingest"] == "ran"
     assert "**New data**: 2 files (<code>data1.npy</code>, <code>lab1.npy</code>)" in output

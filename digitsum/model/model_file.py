@@ -13,6 +13,7 @@ from digitsum.errors import InputError, one_line
 from digitsum.files import whole_file
 from digitsum.model.architecture import SumModel
 from digitsum.model.heads import HEADS
+from digitsum.model.prediction import LIKELIEST
 from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
 
@@ -49,7 +50,12 @@ def write_model(model: SumModel, path: Path) -> None:
 
 def serving_schema(data: Description, head: str) -> dict[str, list[Column]]:
     """The inputs and the outputs of a served model."""
-    outputs: list[Column] = [("sum", "int64", (-1,)), ("probability", "float32", (-1,))]
+    outputs: list[Column] = [
+        ("sum", "int64", (-1,)),
+        ("probability", "float32", (-1,)),
+        ("likeliest_sums", "int64", (-1, LIKELIEST)),
+        ("likeliest_probabilities", "float32", (-1, LIKELIEST)),
+    ]
     if HEADS[head].reads_digits:
         outputs.append(("digits", "int64", (-1, data.digits)))
     if HEADS[head].reads_places:
