@@ -2,8 +2,9 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import matplotlib
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 matplotlib.rcParams["svg.hashsalt"] = "digitsum"  # otherwise the ids in an SVG differ from run to run
+ORIGIN = "<!-- origin -->"  # the place for lines about the result that a page is of
 TEMPLATES = Environment(
     loader=PackageLoader("digitsum.analysis"),
     autoescape=True,
@@ -25,6 +27,27 @@ TEMPLATES = Environment(
 
 def render(template: str, **values: Any) -> str:
     return TEMPLATES.get_template(template).render(**values)
+
+
+class Line(Protocol):
+    """A line about the origin of a result; the link may be empty."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def link(self) -> str: ...
+
+
+def with_origin(page: str, origin: Sequence[Line]) -> str:
+    """A page with lines at its top about the result that it is of.
+
+    A page that a stage writes has only a place for them: its bytes depend on data, params and code alone.
+    """
+    return page.replace(ORIGIN, render("origin.html", sides=[origin]), 1)
 
 
 def svg(figure: Figure, alt: str) -> Markup:
