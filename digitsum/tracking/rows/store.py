@@ -12,11 +12,10 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from digitsum.errors import InputError, one_line
 from digitsum.tracking.results.data import Data
 from digitsum.tracking.rows.run import Run
-from digitsum.tracking.rows.settings import embedded_store, tracking_uri, without_password
+from digitsum.tracking.rows.settings import PORT, embedded_store, tracking_uri, without_password
 from digitsum.tracking.rows.tags import PARENT, RESULT
 
 EXPERIMENT = "digitsum"
-PORT = 5000  # of `make ui`
 NOTE = """Each run with the tag `digitsum.result` is **one result of the pipeline**: this data, these params, this code.
 Its children are the stages. DVC skipped a stage called *restored*, or took its outputs from the cache, and the child's
 description names the run that computed it. Runs of stages without a parent are under way, failed, or part of no result.
