@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 matplotlib.rcParams["svg.hashsalt"] = "digitsum"  # otherwise the ids in an SVG differ from run to run
+Line = tuple[str, str, str]  # about the origin of a result: label, text, and the address of a link or nothing
 ORIGIN = "<!-- origin -->"  # the place for lines about the result that a page is of
 TEMPLATES = Environment(
     loader=PackageLoader("digitsum.analysis"),
@@ -26,20 +27,13 @@ TEMPLATES = Environment(
 
 
 def render(template: str, **values: Any) -> str:
+    TEMPLATES.filters["in_words"] = in_words
     return TEMPLATES.get_template(template).render(**values)
 
 
-class Line(Protocol):
-    """A line about the origin of a result; the link may be empty."""
-
-    @property
-    def label(self) -> str: ...
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def link(self) -> str: ...
+def in_words(p_value: float) -> str:
+    """A p-value with its relation, as far as it means anything."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
 
 
 def with_origin(page: str, origin: Sequence[Line]) -> str:
@@ -47,7 +41,7 @@ def with_origin(page: str, origin: Sequence[Line]) -> str:
 
     A page that a stage writes has only a place for them: its bytes depend on data, params and code alone.
     """
-    return page.replace(ORIGIN, render("origin.html", sides=[origin]), 1)
+    return page.replace(ORIGIN, render("origin.html", sides={"": origin}), 1)
 
 
 def svg(figure: Figure, alt: str) -> Markup:

@@ -76,8 +76,6 @@ def model_file(what: str) -> Path:
     """
     if Path(what).exists() or what.endswith(".safetensors"):
         return Path(what)
-    from digitsum.tracking.find import find_row, model_of
-    from digitsum.tracking.rows.store import opened
+    from digitsum.tracking.find import find_model
 
-    with opened() as store:
-        return model_of(store, find_row(store, what), str(places.MODEL))
+    return find_model(what, str(places.MODEL))

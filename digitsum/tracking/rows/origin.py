@@ -1,7 +1,7 @@
 """Where a result comes from, as lines for the top of a page."""
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from digitsum.tracking.results.changes import changed_params, default_params
 from digitsum.tracking.results.dvc_files import flat
@@ -13,8 +13,7 @@ from digitsum.tracking.rows.tags import RESULT, code_of, name_of, tags_of
 SHOWN = {"source": "ingest.source", "head": "model.head", "backbone": "model.backbone"}  # params on every page
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     label: str
     text: str
     link: str = ""
