@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -27,29 +28,51 @@ from digitsum.tracking.reproduce import compare
 from digitsum.tracking.results.occurrences import remember, remembered
 
 
+def assert_curves(row: Any, train: Any) -> None:
+    """On the run of training and on the row, with a point for each step, since there are so few."""
+    client, _ = store()
+    curve = pd.read_csv("models/training_curve.csv")
+    for each in (row, train):
+        history = client.get_metric_history(each.info.run_id, "train_loss")
+        assert [metric.step for metric in history] == curve["step"].tolist() == list(range(1, 13))
+        assert [metric.value for metric in history] == pytest.approx(curve["train_loss"].tolist())
+        assert [metric.step for metric in client.get_metric_history(each.info.run_id, "val_accuracy")] == [6, 12]
+    use = client.get_metric_history(row.info.run_id, "system/process_memory_usage_megabytes")
+    assert [metric.step for metric in use] == list(range(len(use)))
+    assert len(use) >= 5, "a sample of each stage"
+    assert min(metric.value for metric in use) > 10
+
+
+def assert_contents(row: Any) -> None:
+    """What a person opens on the page of a row."""
+    client, _ = store()
+    data = {item.dataset.name: item.dataset for item in row.inputs.dataset_inputs}
+    columns = json.loads(data["data/processed"].schema)["mlflow_colspec"]
+    assert {"name": "test/strips", "type": "uint8 (40, 40, 168)"} in columns
+    assert json.loads(data["data/processed"].profile)["items"]["train/sums"] == 96
+    assert json.loads(data["data/raw"].profile)["source"] == row.data.params["ingest.source"]
+    files = {"report.html", "quality.html", "matrix.png", "worst.png"}
+    assert files <= {item.path for item in client.list_artifacts(row.info.run_id)}
+    page = Path(client.download_artifacts(row.info.run_id, "report.html")).read_text()
+    assert row.data.tags["mlflow.source.git.commit"] in page
+    assert f"runs/{row.info.run_id}?workflowType=machine_learning" in page
+    assert row.info.run_id not in Path("reports/report.html").read_text(), "a stage cannot know its row"
+    assert f"`python -m digitsum reproduce {row.info.run_id}`" in row.data.tags["mlflow.note.content"]
+
+
 def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(repository: Path) -> None:
     call("dvc", "repro", **ON)
     sync()
     (row,) = rows()
     assert row.info.status == "FINISHED"
     runs = children(row)
-    assert {run.info.run_name for run in runs.values()} == {f"{row.info.run_name}: {name}" for name in runs}
+    assert_curves(row, runs["train"])
+    assert_contents(row)
+    assert {child.info.run_name for child in runs.values()} == {f"{row.info.run_name}: {name}" for name in runs}
     assert {name: run.info.status for name, run in runs.items()} == dict.fromkeys(
         ("ingest", "preprocess", "train", "evaluate", "confusion"), "FINISHED"
     )
     client, _ = store()
-    history = client.get_metric_history(runs["train"].info.run_id, "val_accuracy")
-    assert [metric.step for metric in history] == [6, 12]
-    for run in (row, runs["train"]):  # a point for each step, since there are so few
-        history = client.get_metric_history(run.info.run_id, "train_loss")
-        assert [metric.step for metric in history] == list(range(1, 13))
-    curve = pd.read_csv("models/training_curve.csv")["train_loss"]
-    assert [metric.value for metric in history] == pytest.approx(curve.tolist())
-    use = client.get_metric_history(row.info.run_id, "system/process_memory_usage_megabytes")
-    assert [metric.step for metric in use] == list(range(len(use)))
-    assert len(use) >= len(runs)
-    assert min(metric.value for metric in use) > 10
-
     given = yaml.safe_load(Path("params.yaml").read_text())
     assert {name.partition(".")[0] for name in row.data.params} == given.keys() - {"gate"}
     assert row.data.params["train.augment.rotate"] == "5.0"
@@ -61,7 +84,6 @@ def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(reposito
     assert row.data.tags["digitsum.dirty"] == row.data.tags["mlflow.source.git.dirty"] == "false"
     branch = call("git", "branch", "--show-current").strip()
     assert row.data.tags["mlflow.source.git.branch"] == branch
-    assert f"`python -m digitsum reproduce {row.info.run_id}`" in row.data.tags["mlflow.note.content"]
     lock = Path("dvc.lock").read_text()
     assert Path(client.download_artifacts(row.info.run_id, "dvc.lock")).read_text() == lock
     used = {item.dataset.name: item.dataset.digest for item in row.inputs.dataset_inputs}
@@ -69,19 +91,6 @@ def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(reposito
     md5 = {out["path"]: out["md5"] for stage in yaml.safe_load(lock)["stages"].values() for out in stage["outs"]}
     for item in [*row.inputs.dataset_inputs, *runs["train"].inputs.dataset_inputs]:
         assert item.dataset.digest == md5[item.dataset.name]
-    shapes = {
-        item.dataset.name: json.loads(item.dataset.schema)["mlflow_colspec"] for item in row.inputs.dataset_inputs
-    }
-    assert {"name": "test/strips", "type": "uint8 (40, 40, 168)"} in shapes["data/processed"]
-    counts = {item.dataset.name: json.loads(item.dataset.profile) for item in row.inputs.dataset_inputs}
-    assert counts["data/processed"]["items"]["train/sums"] == 96
-    assert counts["data/raw"]["source"] == given["ingest"]["source"]
-    files = {"report.html", "quality.html", "matrix.png", "worst.png"}
-    assert files <= {item.path for item in client.list_artifacts(row.info.run_id)}
-    page = Path(client.download_artifacts(row.info.run_id, "report.html")).read_text()
-    assert row.data.tags["mlflow.source.git.commit"] in page
-    assert f"runs/{row.info.run_id}?workflowType=machine_learning" in page
-    assert row.info.run_id not in Path("reports/report.html").read_text(), "a stage cannot know its row"
     pictures = {item.path for item in client.list_artifacts(runs["confusion"].info.run_id, "confusion")}
     assert {"confusion/matrix.png", "confusion/worst.png"} <= pictures
 
