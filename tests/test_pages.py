@@ -50,6 +50,13 @@ def test_comparison_shows_the_newest_results_and_what_differs(
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a model that is often wrong, on strips with known digits."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_text(path, page_of_mistakes(known=True))
+    return path
+
+
+def page_of_mistakes(known: bool) -> str:
+    """The page of a model that is often wrong, on strips whose digits may be known."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 10, (600, 4))
     read = np.where(rng.random((600, 4)) < 0.1, rng.integers(0, 10, (600, 4)), truth)
@@ -58,14 +65,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log_probability = np.full((600, 37), np.log(0.01 / 36))
     log_probability[np.arange(600), predicted] = np.log(0.99)
     numbers = {"read": read, "centres": centres, "read_given_sum": truth, "centres_given_sum": centres}
-    table = predictions.tabulate(sums, log_probability, numbers | {"digits": truth, "digit_centres": centres})
+    known_numbers = {"digits": truth, "digit_centres": centres} if known else {}
+    table = predictions.tabulate(sums, log_probability, numbers | known_numbers)
     images = rng.integers(0, 256, (600, 40, 168), dtype=np.uint8)
     parts = slices(images, table, 4)
-    truth = {"digits": truth, "centres": centres, "read": read, "read_centres": centres}
-    evidence = Evidence(sums, log_probability, log_probability, 1.0, parts[TOUCHING], **truth)
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    write_text(path, render_report(MODEL, evaluated(evidence, parts), analyze(table, 36), images, shown=20))
-    return path
+    readings = {"read": read, "read_centres": centres} | ({"digits": truth, "centres": centres} if known else {})
+    evidence = Evidence(sums, log_probability, log_probability, 1.0, parts[TOUCHING], **readings)
+    return render_report(MODEL, evaluated(evidence, parts), analyze(table, 36), images, shown=20)
 
 
 def evaluated(evidence: Evidence, parts: dict[str, np.ndarray]) -> Evaluation:
@@ -95,7 +101,7 @@ def test_report_opens_offline_at_any_width(report: Path, width: int, scheme: str
         assert tab.evaluate("document.documentElement.scrollWidth") <= width, "something is cut off"
         for name in ("matrix", "digits-inferred", "digits-known"):
             assert tab.locator(f"#{name}").is_visible()
-        for gallery in ("mistakes", "doubted", "pair-examples"):
+        for gallery in ("mistakes", "pair-examples"):
             assert tab.locator(f"#{gallery} svg").first.is_visible()
         assert tab.locator("#mistakes svg").count() == 20
         named = "[...document.querySelectorAll('[role=img], img')].every(e => e.getAttribute('aria-label') || e.alt)"
@@ -106,6 +112,36 @@ def test_report_opens_offline_at_any_width(report: Path, width: int, scheme: str
         )
         assert (ground > text) == (scheme == "light")
         assert faults == []
+
+
+def test_labels_are_doubted_only_where_they_may_be_wrong(report: Path) -> None:
+    """The labels of composed strips, whose digits are known, are right."""
+    assert "Labels that look wrong" not in report.read_text()
+    page = page_of_mistakes(known=False)
+    assert "Labels that look wrong" in page
+    assert "labeled " in page
+
+
+def test_accuracy_has_one_interval_on_the_page(report: Path) -> None:
+    page = report.read_text()
+    lead = re.search(r"interval is\s+([\d.]+%) to ([\d.]+%)", page)
+    assert lead is not None
+    row = page[page.index("<tr><td>sums right</td>") :].partition("</tr>")[0]
+    assert re.findall(r">([\d.]+%)<", row)[1:3] == list(lead.groups())
+
+
+def test_cells_of_a_matrix_by_keyboard(report: Path, page: Opener) -> None:
+    with page(1280) as tab:
+        tab.goto(report.as_uri())
+        assert tab.locator("#digits-inferred .cell[tabindex='0']").count() == 1
+        tab.locator("#digits-inferred .cell[tabindex='0']").focus()
+        says = tab.locator(".matrix:has(#digits-inferred) output")
+        assert says.inner_text().startswith("0 taken for 0: ")
+        tab.keyboard.press("ArrowDown")
+        assert re.match(r"[1-9] taken for 0: ", says.inner_text())
+        tab.keyboard.press("ArrowUp")
+        assert says.inner_text().startswith("0 taken for 0: ")
+        assert tab.locator("#digits-inferred .cell[tabindex='0']").count() == 1
 
 
 def test_report_shows_cells_changes_shades_and_sorts_tables(report: Path, page: Opener) -> None:

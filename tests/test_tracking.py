@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import chdir
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -449,24 +450,33 @@ def test_trace_both_ways(made: Path) -> None:
         assert said.count("\n") == 1
 
 
-def test_commands_of_trace_bring_a_dirty_result_back(made: Path) -> None:
+def test_commands_of_trace_bring_a_dirty_result_back_in_a_worktree(made: Path) -> None:
     change(made, "confusion", examples=7)
-    code = made / "stages" / "confusion.py"
+    code = Path("stages/confusion.py")
     code.write_text(code.read_text() + "# no change\n")
     call("dvc", "repro", **ON)
     sync()
     (row,) = rows()
     there = {path: Path(path).read_text() for path in ("params.yaml", "dvc.lock", "reports/report.html", str(code))}
-    call("git", "checkout", "-q", ".")
-    change(made, "confusion", examples=8)  # of no concern
+    change(made, "confusion", examples=8)  # the user goes on
+    before = checkout(made)
     account = digitsum("trace", row.info.run_id)
-    for command in account[account.index("again") + 13 :].splitlines():
-        if "reproduce" not in command:
-            call("sh", "-c", command)
-    assert yaml.safe_load(Path("params.yaml").read_text()) == yaml.safe_load(there.pop("params.yaml"))
-    assert {path: Path(path).read_text() for path in there} == there
-    assert "Data and pipelines are up to date" in call("dvc", "repro")
-    assert call("git", "status", "--porcelain", "-uall").count("??") == 0
+    assert account.index("again") < account.index("confusion.examples = 7  (20 by default)") < account.index("code")
+    tree = made.with_name(f"{made.name}-{row.info.run_id[:8]}")
+    follow(account)
+    assert checkout(made) == before
+    assert yaml.safe_load((tree / "params.yaml").read_text()) == yaml.safe_load(there.pop("params.yaml"))
+    assert {path: (tree / path).read_text() for path in there} == there
+    with chdir(tree):
+        assert "Data and pipelines are up to date" in call("dvc", "repro")
+        assert call("git", "status", "--porcelain", "-uall").count("??") == 0
+
+
+def follow(account: str) -> None:
+    """Run the commands that trace prints, in one shell."""
+    lines = account[account.index("again") :].splitlines()[1:]
+    commands = [line.strip() for line in lines[: next(n for n, line in enumerate(lines) if not line.startswith(" "))]]
+    call("sh", "-ec", "\n".join(commands))
 
 
 def checkout(folder: Path) -> list[object]:
@@ -496,13 +506,11 @@ def test_project_in_a_subfolder_of_a_repository(
     assert [row.data.tags["digitsum.dirty"] for row in (clean, dirty)] == ["false", "true"]
     assert clean.info.run_id in digitsum("trace", "HEAD")
     assert digitsum("reproduce", dirty.info.run_id).endswith("identical: every stage made the same bytes\n")
-    kept = code.read_text()
-    account = digitsum("trace", dirty.info.run_id)
-    for command in account[account.index("again") + 13 :].splitlines():
-        if "reproduce" not in command:
-            call("sh", "-c", command)
-    assert code.read_text() == kept
-    assert "Data and pipelines are up to date" in call("dvc", "repro")
+    follow(digitsum("trace", dirty.info.run_id))
+    tree = outer.with_name(f"{outer.name}-{dirty.info.run_id[:8]}") / "a project"
+    assert (tree / code).read_text() == code.read_text()
+    with chdir(tree):
+        assert "Data and pipelines are up to date" in call("dvc", "repro")
 
 
 def test_reproduce_is_identical_and_names_the_first_stage_that_is_not(made: Path) -> None:
