@@ -17,7 +17,7 @@ from digitsum.analysis.report import Evaluation, render_report
 from digitsum.analysis.slices import TOUCHING, slices
 from digitsum.files import write_text
 from digitsum.tracking.rows.add import add
-from digitsum.tracking.rows.store import Store
+from digitsum.tracking.rows.store import Metric, Store
 from digitsum.tracking.ui import COMPARED, comparison
 
 MODEL = {
@@ -27,7 +27,7 @@ MODEL = {
 }
 
 
-def test_comparison_shows_the_newest_results_and_what_differs(
+def test_pages_of_mlflow_show_results_their_curves_and_their_files(
     tmp_path: Path, mlflow_server: Opener, page: Opener, empty_store: Path
 ) -> None:
     shutil.copy(empty_store, tmp_path / "mlflow.db")
@@ -35,16 +35,41 @@ def test_comparison_shows_the_newest_results_and_what_differs(
     store = Store.at(uri)
     assert comparison("http://here", store) == f"http://here/{store.page()}"
     for number in range(COMPARED + 1):
-        add(store, a_result(f"{number:032x}"))
-    names = [run.name for run in store.newest(COMPARED)]
+        result = a_result(f"{number:032x}")
+        if number < 2:
+            make = store.begin("make", {"digitsum.stage": "make", "digitsum.made": result.stage_key("make")}, 1)
+            store.log(make, [Metric("train_loss", 1 / step, step, step) for step in range(1, 8)], {})
+            store.end(make, "FINISHED", 9)
+        add(store, result)
+    newest = store.newest(COMPARED)
+    store.log_text(newest[0].id, "<h1>Nearly all sums right</h1>", "report.html")
     with mlflow_server(uri, tmp_path / "artifacts") as (address, _), page() as tab:
-        tab.goto(comparison(address, store))
-        tab.get_by_text(f"Comparing {COMPARED} Runs").first.wait_for(timeout=60_000)
-        for word in ("accuracy", "mistakes", "p.q", names[0]):
-            tab.get_by_text(word, exact=True).first.wait_for(timeout=60_000)
-        tab.goto(f"{address}/{store.page()}/runs")
-        tab.get_by_text(names[0], exact=True).first.wait_for(timeout=60_000)
+
+        def see(*words: str) -> None:
+            for word in words:
+                tab.get_by_text(word, exact=True).first.wait_for(timeout=60_000)
+
+        tab.goto(f"{address}/{store.page()}")
+        see(*(run.name for run in newest))
+        assert tab.get_by_text("No data available").count() == 0
         tab.screenshot(path=tmp_path / "runs.png")
+
+        tab.goto(f"{address}/{store.charts_page()}")
+        tab.get_by_placeholder("Search metric charts").fill("train_loss")
+        curves = "[...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.data.map(line => line.x.length))"
+        tab.wait_for_function(f"JSON.stringify({curves}) === '[[7,7]]'", timeout=60_000)
+        tab.screenshot(path=tmp_path / "charts.png")
+
+        tab.goto(comparison(address, store))
+        see(f"Comparing {COMPARED} Runs", "accuracy", "mistakes", "p.q", newest[0].name)
+
+        tab.goto(f"{address}/{store.page(newest[0].id)}")
+        see("Artifacts", "Description")
+        tab.get_by_text(f"python -m digitsum reproduce {newest[0].id}").first.wait_for(timeout=60_000)
+        tab.get_by_text("Artifacts", exact=True).first.click()
+        tab.get_by_text("report.html").first.click()
+        tab.frame_locator("iframe").get_by_text("Nearly all sums right").wait_for(timeout=60_000)
+        tab.screenshot(path=tmp_path / "artifacts.png")
 
 
 @pytest.fixture(scope="module")

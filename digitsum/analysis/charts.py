@@ -42,7 +42,8 @@ def draw_reliability(table: pd.DataFrame) -> Figure:
     figure, axes = _plain(4.6, 3.4)
     least = 0.25 / float(table["strips"].max())
     points = (1 - table.drop(columns="strips")).clip(lower=least)
-    axes.plot([least, 1], [least, 1], color=PALE, linewidth=1)
+    lowest = float(points.min().min())
+    axes.plot([lowest, 1], [lowest, 1], color=PALE, linewidth=1)
     axes.plot(
         points["untempered_confidence"],
         points["untempered_accuracy"],

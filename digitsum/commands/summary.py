@@ -21,9 +21,13 @@ def run() -> None:
         raise InputError(
             f"{places.METRICS}: no result to summarize ({one_line(error, 120)}); make run produces one"
         ) from error
+    report = f"{places.REPORT}, and {places.DATA_REPORT / 'quality.html'} for the data"
+    if not places.REPORT.exists():
+        print("\nNothing has run in this clone; this is the result that its commit records.", end="")
+        report = "not here; make run produces it, and dvc pull fetches it from a remote"
     print(
         f"\naccuracy  {accuracy:.2%} of {metrics['strips']:,} test sums right"
         f" (95% interval {low:.2%} to {high:.2%})"
-        f"\nreport    {places.REPORT}, and {places.DATA_REPORT / 'quality.html'} for the data"
+        f"\nreport    {report}"
         "\ncompare   make ui; or change something: dvc exp run -S train.epochs=4, then dvc exp show"
     )
