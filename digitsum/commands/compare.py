@@ -1,4 +1,4 @@
-"""Compare the workspace's result with another on the same test strips: which sums were fixed, and which broke."""
+"""Compare two results on the same test strips: which sums were fixed, and which broke."""
 
 from argparse import ArgumentParser
 
@@ -9,14 +9,15 @@ EXAMPLE = "python -m digitsum compare HEAD~1"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("other", nargs="?", metavar="RESULT", help=f"{RESULT}; default: the champion")
+    parser.add_argument("before", nargs="?", metavar="RESULT", help=f"{RESULT}; default: the champion")
+    parser.add_argument("after", nargs="?", metavar="OTHER", help="the result to compare with it; default: workspace")
 
 
-def run(other: str | None) -> None:
+def run(before: str | None, after: str | None) -> None:
     from digitsum.judging.compare import compare_results
-    from digitsum.tracking.find import champion, find_result
+    from digitsum.tracking.find import champion, find_result, here
 
-    result = champion() if other is None else find_result(other)
+    result = champion() if before is None else find_result(before)
     if result is None:
         raise InputError("no champion is registered; name a result to compare with, such as HEAD~1")
-    print(compare_results(result))
+    print(compare_results(result, here() if after is None else find_result(after)))

@@ -32,23 +32,27 @@ def _result() -> str:
         raise InputError(
             f"{places.METRICS}: no result to summarize ({one_line(error, 120)}); make run produces one"
         ) from error
+    report, note = f"{places.REPORT}, and {places.DATA_REPORT / 'quality.html'} for the data", ""
+    if not places.REPORT.exists():
+        note = "\nNothing has run in this clone; this is the result that its commit records."
+        report = "not here; make run produces it, and dvc pull fetches it from a remote"
     return (
-        f"\naccuracy  {accuracy:.2%} of {strips:,} test sums right"
+        f"{note}\naccuracy  {accuracy:.2%} of {strips:,} test sums right"
         f" (95% interval {low:.2%} to {high:.2%})"
-        f"\nreport    {places.REPORT}, and {places.DATA_REPORT / 'quality.html'} for the data"
+        f"\nreport    {report}"
         "\ncompare   make ui; or change something: dvc exp run -S train.epochs=4, then dvc exp show"
     )
 
 
 def _rows_and_comparison() -> list[str]:
-    from digitsum.commands._models import model_form
+    from digitsum.commands._models import row_contents
     from digitsum.commands.sync import described
-    from digitsum.tracking.find import champion
+    from digitsum.tracking.find import champion, here
     from digitsum.tracking.sync import sync
 
     rows = comparison = ""
     try:
-        rows = described(sync(model_form()))
+        rows = described(sync(row_contents()))
         result = champion()
     except InputError as error:
         print(f"warning: {error}", file=sys.stderr)
@@ -57,7 +61,7 @@ def _rows_and_comparison() -> list[str]:
         from digitsum.judging.compare import compare_results
 
         try:
-            comparison = compare_results(result)
+            comparison = compare_results(result, here())
         except InputError as error:
             comparison = f"compared  not with the champion: {error}"
     return [rows, comparison]

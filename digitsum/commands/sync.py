@@ -15,7 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(history: bool, watch: bool) -> None:
-    from digitsum.commands._models import model_form
+    from digitsum.commands._models import row_contents
     from digitsum.tracking import sync as tracking
     from digitsum.tracking.rows.settings import switched_off
     from digitsum.tracking.watch import watch as send_while_stages_run
@@ -23,9 +23,9 @@ def run(history: bool, watch: bool) -> None:
     if switched_off():
         return
     if watch:
-        send_while_stages_run(model_form())
+        send_while_stages_run(row_contents())
         return
-    print(described(tracking.sync(model_form(), history)))
+    print(described(tracking.sync(row_contents(), history)))
 
 
 def described(report: "Report") -> str:

@@ -3,7 +3,6 @@
 MLflow calls `_load_pyfunc`. `schema` names the inputs and outputs without loading the weights.
 """
 
-import json
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
+
+from digitsum.model.header import read_header
 
 Column = tuple[str, str, tuple[int, ...]]  # name, NumPy type, shape with -1 for the number of strips
 INK = "Pixels are whole numbers, 0 for paper to 255 for ink."
@@ -21,8 +21,7 @@ NEEDS = ("jaxtyping", "numpy", "pydantic", "pyyaml", "safetensors", "torch", "to
 
 def schema(path: Path) -> tuple[list[Column], list[Column]]:
     """The inputs and the outputs of the model in a file."""
-    with safetensors.safe_open(path, framework="np") as file:
-        description = json.loads(file.metadata()["digitsum"])
+    description = read_header(path)
     if "schema" in description:
         columns = description["schema"]
     else:  # a file of an older version; this imports torch, which takes seconds
