@@ -30,6 +30,7 @@ from digitsum.tracking.results import checksums, patches
 from digitsum.tracking.results.dvc_files import essence
 from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.add import add
+from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.models import ModelForm
 from digitsum.tracking.rows.store import Store
 
@@ -141,24 +142,25 @@ def test_row_is_added_once(store: Store, after: bool, tmp_path: Path) -> None:
     client = store.client
     model = client.create_logged_model(store.experiment, "m", None, {"digitsum.md5": "d" * 32}).model_id
     client.finalize_logged_model(model, "READY")
-    form = ModelForm("models/m", "loader", tmp_path, (), lambda _: ([], []))
+    form = ModelForm("models/m", "loader", tmp_path, (), lambda _: ([], []), ("p",), lambda *_: "", lambda *_: "")
+    contents = Contents(form, (), (), lambda page, _: page)
     for calls in range(1, 30):
         result = a_result(f"{calls:031x}{int(after)}")
         made = store.begin("make", {"digitsum.stage": "make", "digitsum.made": result.stage_key("make")}, 1)
         store.end(made, "FINISHED", 2)
         try:
-            ended = add(cut(store, calls, after), result, form)
+            ended = add(cut(store, calls, after), result, contents)
         except CutError:
             ended = False
-        add(store, result, form)
-        assert not add(store, result, form)
+        add(store, result, contents)
+        assert not add(store, result, contents)
         (row,) = store.runs({"digitsum.result": result.key})
         assert row.status == "FINISHED"
         assert row.metrics == {"accuracy": 0.75, "mistakes": 3}
         assert row.params == {"p.q": "1"}
         assert row.models == (model,)
         runs = store.runs({"mlflow.parentRunId": row.id})
-        assert sorted(run.name for run in runs) == ["judge (restored)", "make"]
+        assert sorted(run.name for run in runs) == [f"{row.name}: judge (restored)", f"{row.name}: make"]
         assert {run.status for run in runs} == {"FINISHED"}
         assert store.artifacts(row.id) == {"dvc.lock", "changes.patch"}
         if ended:

@@ -20,6 +20,12 @@ from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.store import Store
 from digitsum.tracking.ui import COMPARED, comparison
 
+MODEL = {
+    "params": {"head": "columns", "backbone": "small"},
+    "data": {"source": "digits"},
+    "trained_on": {"recipe": {"epochs": 2}},
+}
+
 
 def test_comparison_shows_the_newest_results_and_what_differs(
     tmp_path: Path, mlflow_server: Opener, page: Opener, empty_store: Path
@@ -58,7 +64,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     truth = {"digits": truth, "centres": centres, "read": read, "read_centres": centres}
     evidence = Evidence(sums, log_probability, log_probability, 1.0, parts[TOUCHING], **truth)
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_text(path, render_report(evaluated(evidence, parts), analyze(table, 36), images, shown=20))
+    write_text(path, render_report(MODEL, evaluated(evidence, parts), analyze(table, 36), images, shown=20))
     return path
 
 
@@ -129,6 +135,6 @@ def test_report_of_a_model_that_does_not_read_and_is_always_right() -> None:
     images = np.zeros((37, 40, 168), np.uint8)
     evidence = Evidence(sums, log_probability, log_probability, 1.0, np.zeros(37, bool))
     evaluation = evaluated(evidence, slices(images, table, 4))
-    text = render_report(evaluation, analyze(table, 36), images, shown=20)
+    text = render_report(MODEL, evaluation, analyze(table, 36), images, shown=20)
     assert "None: every sum is right." in text
     assert "digits-inferred" not in text

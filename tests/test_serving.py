@@ -13,7 +13,7 @@ import torch
 from conftest import Opener
 from mlflow.entities import LoggedModelOutput
 
-from digitsum.commands._models import model_file, model_form
+from digitsum.commands._models import model_file, row_contents
 from digitsum.errors import InputError
 from digitsum.model.architecture import SumModel
 from digitsum.model.model_file import write_model
@@ -21,7 +21,7 @@ from digitsum.model.prediction import predict
 from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
 from digitsum.tracking.results.checksums import checksum
-from digitsum.tracking.results.result import Result
+from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.models import log_model
 from digitsum.tracking.rows.registry import Registry
 from digitsum.tracking.rows.store import Store
@@ -47,7 +47,8 @@ def champion(
     store = Store.at(f"sqlite:///{tmp_path / 'mlflow.db'}")
     run = store.begin("row", {"digitsum.result": "x"}, 0)
     stages = {"train": {"cmd": "x", "outs": [{"path": FILE, "md5": checksum(Path(FILE))}]}}
-    logged = log_model(store, run, model_form(), Result("row", json.dumps({"stages": stages})))
+    result = Occurrence("row", json.dumps({"stages": stages}), "", {}, None, "", False, "", "", 0)
+    logged = log_model(store, run, row_contents().model, result)
     assert logged is not None
     store.client.log_outputs(run, [LoggedModelOutput(logged, 0)])
     registry = Registry(store)

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from conftest import Opener, change, digests, run
@@ -26,28 +28,62 @@ from digitsum.tracking.reproduce import compare
 from digitsum.tracking.results.occurrences import remember, remembered
 
 
+def assert_curves(row: Any, train: Any) -> None:
+    """On the run of training and on the row, with a point for each step, since there are so few."""
+    client, _ = store()
+    curve = pd.read_csv("models/training_curve.csv")
+    for each in (row, train):
+        history = client.get_metric_history(each.info.run_id, "train_loss")
+        assert [metric.step for metric in history] == curve["step"].tolist() == list(range(1, 13))
+        assert [metric.value for metric in history] == pytest.approx(curve["train_loss"].tolist())
+        assert [metric.step for metric in client.get_metric_history(each.info.run_id, "val_accuracy")] == [6, 12]
+    use = client.get_metric_history(row.info.run_id, "system/process_memory_usage_megabytes")
+    assert [metric.step for metric in use] == list(range(len(use)))
+    assert len(use) >= 5, "a sample of each stage"
+    assert min(metric.value for metric in use) > 10
+
+
+def assert_contents(row: Any) -> None:
+    """What a person opens on the page of a row."""
+    client, _ = store()
+    data = {item.dataset.name: item.dataset for item in row.inputs.dataset_inputs}
+    columns = json.loads(data["data/processed"].schema)["mlflow_colspec"]
+    assert {"name": "test/strips", "type": "uint8 (40, 40, 168)"} in columns
+    assert json.loads(data["data/processed"].profile)["items"]["train/sums"] == 96
+    assert json.loads(data["data/raw"].profile)["source"] == row.data.params["ingest.source"]
+    files = {"report.html", "quality.html", "matrix.png", "worst.png"}
+    assert files <= {item.path for item in client.list_artifacts(row.info.run_id)}
+    page = Path(client.download_artifacts(row.info.run_id, "report.html")).read_text()
+    assert row.data.tags["mlflow.source.git.commit"] in page
+    assert f"runs/{row.info.run_id}?workflowType=machine_learning" in page
+    assert row.info.run_id not in Path("reports/report.html").read_text(), "a stage cannot know its row"
+    assert f"`python -m digitsum reproduce {row.info.run_id}`" in row.data.tags["mlflow.note.content"]
+
+
 def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(repository: Path) -> None:
     call("dvc", "repro", **ON)
-    assert sync().startswith("mlflow: 1 row added: ")
+    sync()
     (row,) = rows()
     assert row.info.status == "FINISHED"
     runs = children(row)
+    assert_curves(row, runs["train"])
+    assert_contents(row)
+    assert {child.info.run_name for child in runs.values()} == {f"{row.info.run_name}: {name}" for name in runs}
     assert {name: run.info.status for name, run in runs.items()} == dict.fromkeys(
         ("ingest", "preprocess", "train", "evaluate", "confusion"), "FINISHED"
     )
     client, _ = store()
-    history = client.get_metric_history(runs["train"].info.run_id, "val_accuracy")
-    assert [metric.step for metric in history] == [1, 2]
-
     given = yaml.safe_load(Path("params.yaml").read_text())
     assert {name.partition(".")[0] for name in row.data.params} == given.keys() - {"gate"}
     assert row.data.params["train.augment.rotate"] == "5.0"
     figures = json.loads(Path("reports/metrics.json").read_text()) | json.loads(
         Path("reports/confusion.json").read_text()
     )
-    assert row.data.metrics == pytest.approx(figures)
+    assert {name: row.data.metrics[name] for name in figures} == pytest.approx(figures)
     assert row.data.tags["mlflow.source.git.commit"] == call("git", "rev-parse", "HEAD").strip()
-    assert row.data.tags["digitsum.dirty"] == "false"
+    assert row.data.tags["digitsum.dirty"] == row.data.tags["mlflow.source.git.dirty"] == "false"
+    branch = call("git", "branch", "--show-current").strip()
+    assert row.data.tags["mlflow.source.git.branch"] == branch
     lock = Path("dvc.lock").read_text()
     assert Path(client.download_artifacts(row.info.run_id, "dvc.lock")).read_text() == lock
     used = {item.dataset.name: item.dataset.digest for item in row.inputs.dataset_inputs}
@@ -90,8 +126,12 @@ def test_three_experiments_are_three_rows(made: Path) -> None:
     assert {row.data.tags["mlflow.source.git.commit"] for row in found.values()} <= set(refs)
 
     here, there, cached = (children(found[name]) for name in ("here", "there", "cached"))
-    assert here["train"].info.run_name == "train"
-    assert there["train"].info.run_name == "train (restored)"
+    assert here["train"].info.run_name == f"{found['here'].info.run_name}: train"
+    assert there["train"].info.run_name == f"{found['there'].info.run_name}: train (restored)"
+    assert "- `train.epochs 2 -> 1`" in found["here"].data.tags["mlflow.note.content"]
+    client, _ = store()
+    for row in found.values():  # the curve of a restored stage is that of the run that computed it, or of its file
+        assert len(client.get_metric_history(row.info.run_id, "train_loss")) in (6, 12)
     assert there["train"].data.tags["digitsum.computed_by"] == here["train"].info.run_id
     took = (here["train"].info.end_time - here["train"].info.start_time) / 1000
     assert float(there["train"].data.tags["digitsum.saved_seconds"]) == pytest.approx(took, abs=0.1)
@@ -161,7 +201,8 @@ def test_results_of_other_commits_and_of_a_colleague(made: Path, tmp_path_factor
         (logged,) = client.search_logged_models([experiment])
         (row,) = rows()
         assert [model.model_id for model in row.outputs.model_outputs] == [logged.model_id]
-        assert {metric.key: metric.value for metric in logged.metrics} == pytest.approx(row.data.metrics)
+        figures = {metric.key: metric.value for metric in logged.metrics}
+        assert figures == pytest.approx({name: row.data.metrics[name] for name in figures})
         assert len(client.get_metric_history(row.info.run_id, "accuracy")) == 1
     assert "1 row added: commit" in sync("--history")
     assert sync("--history").startswith("mlflow: up to date\n")
@@ -254,7 +295,7 @@ def test_frozen_server_delays_nothing_and_loses_nothing(made: Path, mlflow_serve
         client, _ = store(uri)
         (record,) = stage_runs(uri)
         history = client.get_metric_history(record.info.run_id, "val_accuracy")
-        assert [metric.step for metric in history] == list(range(1, 31))
+        assert [metric.step for metric in history] == list(range(6, 181, 6))
 
 
 @pytest.fixture
@@ -321,7 +362,14 @@ def test_model_in_mlflow(made: Path) -> None:
     (row,) = rows()
     client, experiment = store()
     (logged,) = client.search_logged_models([experiment])
-    assert {metric.key: metric.value for metric in logged.metrics} == pytest.approx(row.data.metrics)
+    figures = {metric.key: metric.value for metric in logged.metrics}
+    assert figures == pytest.approx({name: row.data.metrics[name] for name in figures})
+    assert "accuracy" in figures
+    assert logged.params["model.head"] == "columns"
+    assert logged.tags["mlflow.note.content"].startswith("Sum of 4 handwritten digits: columns on small, ")
+    card = Path(mlflow.artifacts.download_artifacts(f"{logged.artifact_location}/README.md")).read_text()
+    assert logged.model_id in card
+    assert f"| {figures['accuracy']:.2%} |" in card
     lock = Path("dvc.lock").read_text()
     assert all(metric.dataset_digest in lock for metric in logged.metrics)
     assert [model.model_id for model in row.outputs.model_outputs] == [logged.model_id]
@@ -355,7 +403,7 @@ def test_server_of_their_own_with_postgresql_and_s3(
         sync(**there)
         (row,) = rows(uri)
         assert row.data.params["evaluate.batch_size"] == "17"
-        assert children(row, uri)["evaluate"].info.run_name == "evaluate"
+        assert children(row, uri)["evaluate"].info.run_name == f"{row.info.run_name}: evaluate"
         client, experiment = store(uri)
         (logged,) = client.search_logged_models([experiment])
         assert logged.metrics

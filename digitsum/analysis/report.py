@@ -77,8 +77,18 @@ def digit_matrices(confusion: Confusion) -> dict[str, dict[str, Any]]:
     return {name: {"cells": cells(counts[:size, :size]), "labels": labels} for name, counts in there.items()}
 
 
-def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np.ndarray, "n h w"], shown: int) -> str:
-    """The HTML page; `images` are all test strips, and `shown` is the number of mistakes to show at most."""
+def render_report(
+    model: Mapping[str, Any],
+    evaluation: Evaluation,
+    confusion: Confusion,
+    images: UInt8[np.ndarray, "n h w"],
+    shown: int,
+) -> str:
+    """The HTML page.
+
+    `model` is the header of the model file, `images` are all test strips, and `shown` is the number of mistakes to show
+    at most.
+    """
     wrong, metrics = confusion.wrong, evaluation.metrics
     by_pair = dict(iter(wrong.groupby(["sum", "predicted"])))
     most = [
@@ -97,6 +107,7 @@ def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np
     }
     return pages.render(
         "report.html",
+        model=model,
         metrics=metrics,
         figures=[row | {"metric": described(row["figure"])} for row in records(evaluation.figures)],
         slices=records(evaluation.slices),

@@ -11,7 +11,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(history: bool, watch: bool) -> None:
-    from digitsum.commands._models import model_form
+    from digitsum.commands._models import row_contents
     from digitsum.tracking import sync as tracking
     from digitsum.tracking.rows.settings import switched_off, without_password
     from digitsum.tracking.watch import watch as send_while_stages_run
@@ -19,9 +19,9 @@ def run(history: bool, watch: bool) -> None:
     if switched_off():
         return
     if watch:
-        send_while_stages_run(model_form())
+        send_while_stages_run(row_contents())
         return
-    report = tracking.sync(model_form(), history)
+    report = tracking.sync(row_contents(), history)
     if count := len(report.added):
         print(f"mlflow: {count} {'row' if count == 1 else 'rows'} added: {', '.join(report.added)}")
     else:

@@ -11,11 +11,10 @@ import torch
 from digitsum.errors import InputError, one_line
 from digitsum.files import whole_file
 from digitsum.model.architecture import SumModel
+from digitsum.model.header import DESCRIPTION
 from digitsum.model.heads import HEADS
 from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
-
-DESCRIPTION = "digitsum"  # the key of the JSON description in the file's metadata
 
 Column = tuple[str, str, tuple[int, ...]]  # name, NumPy type, shape with -1 for the number of strips
 

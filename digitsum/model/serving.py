@@ -3,12 +3,12 @@
 MLflow calls `_load_pyfunc`. `schema` names the inputs and outputs without loading the weights.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
+
+from digitsum.model.header import read_header
 
 Column = tuple[str, str, tuple[int, ...]]  # name, NumPy type, shape with -1 for the number of strips
 NEEDS = ("jaxtyping", "numpy", "pydantic", "pyyaml", "safetensors", "torch", "torchvision", "tqdm")
@@ -16,8 +16,7 @@ NEEDS = ("jaxtyping", "numpy", "pydantic", "pyyaml", "safetensors", "torch", "to
 
 def schema(path: Path) -> tuple[list[Column], list[Column]]:
     """The inputs and the outputs of the model in a file."""
-    with safetensors.safe_open(path, framework="np") as file:
-        description = json.loads(file.metadata()["digitsum"])
+    description = read_header(path)
     if "schema" in description:
         columns = description["schema"]
     else:  # a file of an older version; this imports torch, which takes seconds

@@ -27,7 +27,7 @@ from digitsum.tracking import sync as tracking
 from digitsum.tracking.results.dvc_files import earlier_runs
 from digitsum.tracking.results.occurrences import in_workspace
 from digitsum.tracking.results.result import Occurrence, Result
-from digitsum.tracking.rows.models import ModelForm
+from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.registry import CHAMPION, Registry
 from digitsum.tracking.rows.settings import SWITCH, embedded_store, switched_off, tracking_uri
 from digitsum.tracking.rows.store import Store, opened
@@ -46,7 +46,7 @@ class Options:
     local: bool = False  # use no remote, and promote nothing
 
 
-def retrain(form: ModelForm, options: Options) -> str:
+def retrain(contents: Contents, options: Options) -> str:
     """Retrains and returns the comment, which `.digitsum/comment.md` holds too.
 
     What can be refused is refused before a stage runs, and the champion changes last.
@@ -73,7 +73,7 @@ def retrain(form: ModelForm, options: Options) -> str:
         print("retrain: pushing to the DVC remote", flush=True)
         dvc_runs.push()
 
-    row = tracking.sync(form).row
+    row = tracking.sync(contents).row
     if row is None:
         raise InputError("MLflow: somebody deleted the row of this result; restore it there, and retrain once more")
     with opened() as store:

@@ -16,7 +16,7 @@ from digitsum.tracking.results.dvc_files import experiments
 from digitsum.tracking.results.occurrences import history, in_commit, in_workspace, remembered
 from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.add import add
-from digitsum.tracking.rows.models import ModelForm
+from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.settings import SWITCH, tracking_uri, without_password
 from digitsum.tracking.rows.store import Store
@@ -36,7 +36,7 @@ class Report:
     waiting: dict[str, str] = field(default_factory=dict)  # other stores that runs wait for, and why
 
 
-def sync(form: ModelForm | None = None, past: bool = False) -> Report:
+def sync(contents: Contents | None = None, past: bool = False) -> Report:
     """Send the outbox and add rows; with `past`, also rows of results in git's history. A second call adds nothing.
 
     Raises:
@@ -49,7 +49,7 @@ def sync(form: ModelForm | None = None, past: bool = False) -> Report:
         try:
             if uri in faults:
                 raise faults[uri]
-            report = _add_rows(sender.store(uri), form, past)
+            report = _add_rows(sender.store(uri), contents, past)
         except InputError:
             raise
         except subprocess.CalledProcessError as error:
@@ -68,11 +68,11 @@ def _reason(error: Exception) -> str:
     return without_password(f"{type(error).__name__}: {one_line(error, 200)}")
 
 
-def _add_rows(store: Store, form: ModelForm | None, past: bool) -> Report:
+def _add_rows(store: Store, contents: Contents | None, past: bool) -> Report:
     report = Report()
 
     def note(result: Occurrence | None) -> None:
-        if result is not None and add(store, result, form):
+        if result is not None and add(store, result, contents):
             report.added.append(result.name)
 
     path, identity = repository_root() / DONE, store.identity

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from digitsum.errors import InputError
@@ -69,6 +70,21 @@ def commit_of(revision: str) -> str | None:
         return git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
     except subprocess.CalledProcessError:
         return None
+
+
+def branch_with(commit: str) -> str:
+    """The branch that is checked out, if it contains a commit; otherwise empty."""
+    with suppress(InputError, subprocess.CalledProcessError):
+        git("merge-base", "--is-ancestor", commit, "HEAD")
+        return git("branch", "--show-current").strip()
+    return ""
+
+
+def origin_url() -> str:
+    """Where the remote `origin` is; empty without one."""
+    with suppress(InputError, subprocess.CalledProcessError):
+        return git("remote", "get-url", "origin").strip()
+    return ""
 
 
 def is_commit(text: str) -> bool:
