@@ -76,7 +76,9 @@ def compare_results(before: Result, after: Result) -> str:
             recipes = compare_recipes(store, before, after, (old, new))
         origins = {"before": origin(store, before), "now": origin(store, after)}
         sides = Sides(before.name, after.name, origins, differences(before, after))
-        page = render_comparison(sides, whole, by_metric, by_slice, misread, old[fixed], new[broken], test.images)
+        page = render_comparison(
+            sides, whole, by_metric, by_slice, misread, old[fixed], new[broken], test.images, recipes
+        )
         write_text(PAGE, page)
         if store is not None:
             for row in store.runs({RESULT: after.key}):

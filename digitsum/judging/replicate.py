@@ -53,7 +53,7 @@ def replicate(contents: Contents, result: Result | None, seeds: Sequence[int] | 
             run_experiment(f"replicate-{recipe[:8]}-seed-{seed}", changes | {SEED: seed})
             sync(contents)
     with opened() as store:
-        rows = {seed: row for seed, row in rows_by_seed(store, recipe).items() if seed in map(str, wanted)}
+        rows = rows_by_seed(store, recipe)  # more than wanted, if other seeds were run before
         if missing := [seed for seed in map(str, wanted) if seed not in rows]:
             raise InputError(
                 f"seed {missing[0]}: its result has no row of this recipe; code or params changed meanwhile, or "

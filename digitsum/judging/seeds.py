@@ -8,7 +8,7 @@ import pandas as pd
 
 from digitsum.analysis import predictions
 from digitsum.analysis.comparison import glyphs_of, rights
-from digitsum.analysis.metrics import BOUND, intervals
+from digitsum.analysis.metrics import BOUND, METRICS, intervals
 from digitsum.analysis.replicates import RecipeComparison, compare_seeds, interval_over_seeds, spread_of
 from digitsum.errors import InputError
 from digitsum.places import EVALUATION, PREDICTIONS, TEST
@@ -23,7 +23,7 @@ COMPARED = ("sum", "predicted")  # columns of the predictions
 
 
 def seed_of(result: Result) -> str:
-    return str(result.params["train"]["seed"])
+    return str(result.params.get("train", {}).get("seed", ""))
 
 
 def rows_by_seed(store: Store, recipe: str) -> dict[str, Run]:
@@ -62,7 +62,7 @@ def figures_over_seeds(store: Store, rows: Sequence[Run]) -> dict[str, float]:
     `_low` and `_high` the ends of its 95% interval over seeds and strips, as far as they are known."""
     ends = [_intervals(store, row) for row in rows]
     found: dict[str, float] = {}
-    for name in rows[0].metrics:
+    for name in METRICS:
         if BOUND.search(name) or any(name not in row.metrics for row in rows):
             continue
         values = [row.metrics[name] for row in rows]

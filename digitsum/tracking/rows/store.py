@@ -20,6 +20,8 @@ NOTE = """Each run with the tag `digitsum.result` is **one result of the pipelin
 Its children are the stages. DVC skipped a stage called *restored*, or took its outputs from the cache, and the child's
 description names the run that computed it. Runs of stages without a parent are under way, failed, or part of no result.
 
+A run called *recipe* has the mean of every metric over the results of several seeds, which are its children.
+
 Select results and press **Compare**. `python -m digitsum sync` adds missing results."""
 SECONDS_PER_CALL = 10  # after which a silent server counts as gone
 METRICS_IN_A_CALL = 500  # at most half of MLflow's limit, which counts params and tags as well
@@ -118,6 +120,10 @@ class Store:
         order = ["attributes.start_time DESC"]
         found = self.client.search_runs([self.experiment], f"tags.`{RESULT}` != ''", 1, count, order)
         return [Run.read(run) for run in found]
+
+    def recipes(self) -> list[Run]:
+        """The rows of recipes, oldest first."""
+        return self._search(f"tags.`{RECIPE_ROW}` != ''")
 
     def row_of(self, run: Run) -> Run | None:
         """The row itself, the row that the run of a stage belongs to, or the first result of a recipe."""
