@@ -9,9 +9,11 @@ from digitsum.analysis.metrics import Evidence, by_slice, measure, scores, with_
 from digitsum.analysis.slices import TOUCHING, slices
 from digitsum.errors import InputError
 from digitsum.files import sha256, whole_folder, write_json
+from digitsum.inputs import held
 from digitsum.model.architecture import SumModel
 from digitsum.model.devices import describe, prepare
 from digitsum.model.model_file import read_model
+from digitsum.model.precision import is_faster_in_bfloat16
 from digitsum.model.prediction import Prediction, predict
 from digitsum.model.temperature import temper
 from digitsum.params.evaluate import EvaluateParams
@@ -23,12 +25,13 @@ from digitsum.tracking.recording.tracker import tracked
 
 def main() -> None:
     params = read_params()[EvaluateParams]
-    with tracked("evaluate") as tracker:
+    with tracked("evaluate") as tracker, held("evaluate"):
         tracker.params("evaluate", params.model_dump())
         tracker.data(PROCESSED, "testing")
         device = prepare(params.device, params.threads, "evaluate.device", params.arithmetic)
-        tracker.tags(describe(device))
         model = read_model(MODEL).to(device)
+        model.in_bfloat16 = is_faster_in_bfloat16(model)
+        tracker.tags(describe(device, model.in_bfloat16))
         tracker.params("model", model.params.model_dump())
         tracker.params("trained_on", model.trained_on)
         require_same_form(model.data, Description.read(PROCESSED / "dataset.json"))

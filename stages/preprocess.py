@@ -8,6 +8,7 @@ from digitsum import stage
 from digitsum.analysis.quality import write_report
 from digitsum.errors import InputError
 from digitsum.files import whole_folder
+from digitsum.inputs import held
 from digitsum.params.loader import read_params
 from digitsum.params.preprocess import PreprocessParams
 from digitsum.params.strip import StripParams
@@ -25,7 +26,7 @@ def main() -> None:
     params = read_params()
     strip, preprocess = params[StripParams], params[PreprocessParams]
 
-    with tracked("preprocess") as tracker:
+    with tracked("preprocess") as tracker, held("preprocess"):
         tracker.params("strip", strip.model_dump())
         tracker.params("preprocess", preprocess.model_dump())
         tracker.data(RAW, "source")

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import chdir
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -19,6 +20,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import Opener, change, digests, run
+from servers import frozen
 from shell import call, start, wait_for
 from tracked import ON, children, digitsum, rows, stage_runs, store, sync
 
@@ -107,6 +109,7 @@ def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(reposito
     assert f"accuracy  {figures['accuracy']:.2%} of 40 test sums right" in digitsum("summary")
 
 
+@pytest.mark.slow(20)
 def test_three_experiments_are_three_rows(made: Path) -> None:
     call("dvc", "exp", "run", "-n", "here", "-S", "train.epochs=1", **ON)
     call("dvc", "exp", "run", "-n", "there", "--temp", "-S", "evaluate.batch_size=17", **ON)
@@ -166,6 +169,7 @@ def test_what_the_next_repro_overwrites_has_a_row(made: Path) -> None:
     assert "+  batch_size: 17" in Path(client.download_artifacts(row.info.run_id, "changes.patch")).read_text()
 
 
+@pytest.mark.slow(20)
 def test_two_queue_workers_on_a_fresh_store(made: Path) -> None:
     Path("mlflow.db").unlink()
     for size in (17, 23):
@@ -278,19 +282,19 @@ def test_switched_off_leaves_nothing(made: Path) -> None:
     assert not Path(".digitsum/outbox").exists()
 
 
+@pytest.mark.slow(20)
 def test_frozen_server_delays_nothing_and_loses_nothing(made: Path, mlflow_server: Opener) -> None:
     change(made, "train", epochs=30)
-    with mlflow_server(f"sqlite:///{made / 'other.db'}", made / "artifacts") as (uri, server):
+    with mlflow_server(f"sqlite:///{made / 'other.db'}", made / "artifacts") as uri:
         there = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
-        with start(sys.executable, "-m", "stages.train", **(ON | there)) as train:
+        with start("python", "-m", "stages.train", warm=True, **(ON | there)) as train:
             wait_for(train, "epoch 5/")
-            server.send_signal(signal.SIGSTOP)
-            train.communicate(timeout=120)  # a stage that waited for the server would never end
-        assert train.returncode == 0
-        said = digitsum("sync", code=1, **there)
+            with frozen(uri):
+                train.communicate(timeout=120)  # a stage that waited for the server would never end
+                assert train.returncode == 0
+                said = digitsum("sync", code=1, **there)
         assert said.startswith(f"error: {uri}: the MLflow store cannot be used (")
         assert "1 runs wait in .digitsum/outbox" in said
-        server.send_signal(signal.SIGCONT)
         sync(**(there | {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}))
         client, _ = store(uri)
         (record,) = stage_runs(uri)
@@ -449,24 +453,33 @@ def test_trace_both_ways(made: Path) -> None:
         assert said.count("\n") == 1
 
 
-def test_commands_of_trace_bring_a_dirty_result_back(made: Path) -> None:
+def test_commands_of_trace_bring_a_dirty_result_back_in_a_worktree(made: Path) -> None:
     change(made, "confusion", examples=7)
-    code = made / "stages" / "confusion.py"
+    code = Path("stages/confusion.py")
     code.write_text(code.read_text() + "# no change\n")
     call("dvc", "repro", **ON)
     sync()
     (row,) = rows()
     there = {path: Path(path).read_text() for path in ("params.yaml", "dvc.lock", "reports/report.html", str(code))}
-    call("git", "checkout", "-q", ".")
-    change(made, "confusion", examples=8)  # of no concern
+    change(made, "confusion", examples=8)  # the user goes on
+    before = checkout(made)
     account = digitsum("trace", row.info.run_id)
-    for command in account[account.index("again") + 13 :].splitlines():
-        if "reproduce" not in command:
-            call("sh", "-c", command)
-    assert yaml.safe_load(Path("params.yaml").read_text()) == yaml.safe_load(there.pop("params.yaml"))
-    assert {path: Path(path).read_text() for path in there} == there
-    assert "Data and pipelines are up to date" in call("dvc", "repro")
-    assert call("git", "status", "--porcelain", "-uall").count("??") == 0
+    assert account.index("again") < account.index("confusion.examples = 7  (20 by default)") < account.index("code")
+    tree = made.with_name(f"{made.name}-{row.info.run_id[:8]}")
+    follow(account)
+    assert checkout(made) == before
+    assert yaml.safe_load((tree / "params.yaml").read_text()) == yaml.safe_load(there.pop("params.yaml"))
+    assert {path: (tree / path).read_text() for path in there} == there
+    with chdir(tree):
+        assert "Data and pipelines are up to date" in call("dvc", "repro")
+        assert call("git", "status", "--porcelain", "-uall").count("??") == 0
+
+
+def follow(account: str) -> None:
+    """Run the commands that trace prints, in one shell."""
+    lines = account[account.index("again") :].splitlines()[1:]
+    commands = [line.strip() for line in lines[: next(n for n, line in enumerate(lines) if not line.startswith(" "))]]
+    call("sh", "-ec", "\n".join(commands))
 
 
 def checkout(folder: Path) -> list[object]:
@@ -475,6 +488,7 @@ def checkout(folder: Path) -> list[object]:
     return [status, *((folder / ".git" / name).read_bytes() for name in ("HEAD", "index", "config"))]
 
 
+@pytest.mark.slow(20)
 def test_project_in_a_subfolder_of_a_repository(
     made: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -496,15 +510,14 @@ def test_project_in_a_subfolder_of_a_repository(
     assert [row.data.tags["digitsum.dirty"] for row in (clean, dirty)] == ["false", "true"]
     assert clean.info.run_id in digitsum("trace", "HEAD")
     assert digitsum("reproduce", dirty.info.run_id).endswith("identical: every stage made the same bytes\n")
-    kept = code.read_text()
-    account = digitsum("trace", dirty.info.run_id)
-    for command in account[account.index("again") + 13 :].splitlines():
-        if "reproduce" not in command:
-            call("sh", "-c", command)
-    assert code.read_text() == kept
-    assert "Data and pipelines are up to date" in call("dvc", "repro")
+    follow(digitsum("trace", dirty.info.run_id))
+    tree = outer.with_name(f"{outer.name}-{dirty.info.run_id[:8]}") / "a project"
+    assert (tree / code).read_text() == code.read_text()
+    with chdir(tree):
+        assert "Data and pipelines are up to date" in call("dvc", "repro")
 
 
+@pytest.mark.slow(20)
 def test_reproduce_is_identical_and_names_the_first_stage_that_is_not(made: Path) -> None:
     call("dvc", "exp", "run", "--temp", "-n", "gone", "-S", "confusion.examples=7", **ON)
     sync()

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Integer, Shaped
 from digitsum.analysis.calibration import calibration_error, calibration_influence, coverage, coverage_influence
 from digitsum.analysis.intervals import Figures, bootstrap
 from digitsum.analysis.sharing import Glyphs, design_effect, share_interval
+from digitsum.formats import read_table
 
 NOT_A_NUMBER = "\N{EN DASH}"
 BOUND = re.compile(r"_(low|high)$")  # ends the names of metrics that are an end of the interval of another
@@ -361,7 +362,8 @@ def intervals(metrics: Mapping[str, float], figures: Path) -> dict[str, tuple[fl
     """
     found = {}
     if figures.exists():
-        table, columns = pd.read_csv(figures), ["figure", "low", "high"]
+        columns = ["figure", "low", "high"]
+        table = read_table(figures, columns, numeric=columns[1:])
         found = {str(name): (float(low), float(high)) for name, low, high in table[columns].to_numpy()}
     for name in metrics:
         if f"{name}_low" in metrics:

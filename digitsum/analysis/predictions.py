@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Integer
 
-from digitsum.errors import InputError, one_line
+from digitsum.errors import InputError
 from digitsum.files import whole_file
+from digitsum.formats import read_table
 
 # digits, their centers in pixels, and glyphs, left to right: numbers with spaces between them; empty where unknown
 NUMBERS = (
@@ -50,14 +51,16 @@ def read(path: Path, columns: Collection[str] = COLUMNS) -> pd.DataFrame:
     Raises:
         InputError: if the file is missing or is not a table of predictions.
     """
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(NUMBERS, str), keep_default_na=False)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; dvc repro evaluate writes it") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as CSV ({one_line(error, 120)})") from error
-    if not set(columns) <= set(table.columns):
-        raise InputError(f"{path}: has the columns {', '.join(table.columns)}; {', '.join(columns)} are needed")
+    table = read_table(path, columns, NUMBERS)
+    for name in {"strip", "sum", "predicted"} & set(table.columns):
+        if not pd.api.types.is_integer_dtype(table[name]) or not table[name].between(0, 10_000_000).all():
+            raise InputError(f"{path}: the column {name} holds other things than whole numbers; run dvc repro evaluate")
+    for name in {"probability", "probability_of_sum"} & set(table.columns):
+        if not pd.api.types.is_numeric_dtype(table[name]) or not table[name].between(0, 1).all():
+            raise InputError(f"{path}: the column {name} holds other things than probabilities; run dvc repro evaluate")
+    for name in set(NUMBERS) & set(table.columns):
+        if not table[name].str.fullmatch(r"(-?[0-9]{1,6}( -?[0-9]{1,6})*)?").all():
+            raise InputError(f"{path}: the column {name} holds other things than numbers; run dvc repro evaluate")
     return table.reindex(columns=list(COLUMNS), fill_value="")
 
 

@@ -109,7 +109,8 @@ def render_report(
         "report.html",
         model=model,
         metrics=metrics,
-        figures=[row | {"metric": described(row["figure"])} for row in records(evaluation.figures)],
+        figures=[_with_own_interval(row, metrics) for row in records(evaluation.figures)],
+        labels_may_be_wrong="strips_repeated" not in metrics,  # which is known only where the digits are
         slices=records(evaluation.slices),
         few=FEW,
         bins=BINS,
@@ -128,6 +129,13 @@ def render_report(
         doubted=examples(images, confusion.doubted.head(DOUBTED)),
         doubts=len(confusion.doubted),
     )
+
+
+def _with_own_interval(row: dict[str, Any], metrics: Mapping[str, float]) -> dict[str, Any]:
+    """A row of the table of metrics; a metric with an interval of its own has that one alone, on all of the page."""
+    name = row["figure"]
+    ends = {end: metrics[f"{name}_{end}"] for end in ("low", "high") if f"{name}_{end}" in metrics}
+    return row | ends | {"metric": described(name)}
 
 
 def _causes_by_error(confusion: Confusion) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from digitsum.pipeline import stages_of
 from digitsum.tracking.results.checksums import digest
-from digitsum.tracking.results.dvc_files import Essence, essence, is_within, params_of, stages_of
+from digitsum.tracking.results.dvc_files import Essence, essence, is_within, params_of
 
 
 def recipe_key(params: Mapping[str, Any], sources: Mapping[str, str], commands: Mapping[str, str]) -> str:

@@ -52,8 +52,8 @@ def _params(result: Result) -> list[Line]:
     found = [Line(label, params[name]) for label, name in SHOWN.items() if name in params]
     default = {name: value for name, value in default_params().items() if name.partition(".")[0] in result.params}
     changed = changed_params(default, params) if default else {}
-    words = ", ".join(f"{name} {now or 'unset'} ({then or 'unset'})" for name, (then, now) in changed.items())
-    return [*found, Line("params that differ from the default", words or "none")]
+    words = ", ".join(f"{name} {now or 'unset'} (default {then or 'unset'})" for name, (then, now) in changed.items())
+    return [*found, Line("params", words or "the default")]
 
 
 def _date(milliseconds: int) -> str:
