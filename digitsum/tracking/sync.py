@@ -20,7 +20,7 @@ from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.settings import SWITCH, tracking_uri, without_password
 from digitsum.tracking.rows.store import Store
-from digitsum.tracking.rows.tags import RESULT
+from digitsum.tracking.rows.tags import RESULT, name_of
 
 DONE = STATE / "synced.json"  # commits whose results have rows, by store; commits never change
 SENDING = "sending"  # the lock of the outbox
@@ -30,7 +30,7 @@ SENDING = "sending"  # the lock of the outbox
 class Report:
     """What a sync did."""
 
-    added: list[str] = field(default_factory=list)  # names of new results
+    added: list[str] = field(default_factory=list)  # names of new rows
     row: Run | None = None  # of the result in dvc.lock
     deleted: bool = False  # whether a user deleted that row
     waiting: dict[str, str] = field(default_factory=dict)  # other stores that runs wait for, and why
@@ -73,7 +73,7 @@ def _add_rows(store: Store, contents: Contents | None, past: bool) -> Report:
 
     def note(result: Occurrence | None) -> None:
         if result is not None and add(store, result, contents):
-            report.added.append(result.name)
+            report.added.append(name_of(result))
 
     path, identity = repository_root() / DONE, store.identity
     done: dict[str, list[str]] = read_json(path) if path.exists() else {}
