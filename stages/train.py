@@ -1,6 +1,7 @@
 """Train a model on strips and their sums, and on nothing else."""
 
 import csv
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import torch
 from digitsum import stage
 from digitsum.dependencies import digest_of
 from digitsum.files import sha256, whole_file
+from digitsum.inputs import held
 from digitsum.model.checkpoint import Checkpoint
 from digitsum.model.devices import describe, prepare
 from digitsum.model.model_file import write_model
+from digitsum.model.precision import is_faster_in_bfloat16
 from digitsum.model.processes import launch, process_group
 from digitsum.model.training import Epoch, Point, fit
 from digitsum.model.transfer import initial_model
@@ -30,18 +33,23 @@ def main() -> None:
     architecture, recipe = params[ModelParams], params[TrainParams]
     launch("stages.train", recipe.processes, recipe.threads)
     device = prepare(recipe.device, recipe.threads, "train.device", recipe.arithmetic)
-    with process_group(device) as group, tracked("train", group.is_main) as tracker:
-        machine = describe(device) | {"processes": str(group.size)}
+    with (
+        process_group(device) as group,
+        tracked("train", group.is_main) as tracker,
+        held("train") if group.is_main else nullcontext(),
+    ):
         tracker.params("model", architecture.model_dump())
         tracker.params("train", recipe.model_dump())
         tracker.data(PROCESSED, "training")
-        tracker.tags(machine)
 
         description = Description.read(PROCESSED / "dataset.json")
         train, val = Strips.read(PROCESSED / "train"), Strips.read(PROCESSED / "val")
         files = checksums(architecture)
         torch.manual_seed(recipe.seed)
         model = initial_model(architecture, description).to(device)
+        model.in_bfloat16 = group.from_main(group.is_main and is_faster_in_bfloat16(model))
+        machine = describe(device, model.in_bfloat16) | {"processes": str(group.size)}
+        tracker.tags(machine)
         size = sum(parameter.numel() for parameter in model.parameters())
         where = f"{group.size} x {device}" if group.size > 1 else device
         print(f"train: {architecture.head} on {architecture.backbone}, {size:,} parameters, on {where}", flush=True)

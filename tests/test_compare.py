@@ -22,7 +22,7 @@ def cached(path: str) -> Path:
 
 @pytest.mark.usefixtures("made")
 def test_comparison_with_a_commit_a_run_and_the_champion(page: Opener) -> None:
-    assert digitsum("compare", "--if-champion") == ""
+    assert "compared" not in digitsum("summary")
     assert "no champion is registered; name a result to compare with" in digitsum("compare", code=1)
     assert digitsum("compare", "HEAD") == "compared  this result with HEAD: every prediction is the same\n"
     before = pd.read_csv("reports/predictions.csv")
@@ -43,9 +43,9 @@ def test_comparison_with_a_commit_a_run_and_the_champion(page: Opener) -> None:
     (model,) = old.outputs.model_outputs
     version = client.create_model_version("digitsum", f"models:/{model.model_id}", old.info.run_id)
     client.set_registered_model_alias("digitsum", "champion", version.version)
-    for words in ((), ("--if-champion",), ("models:/digitsum@champion",)):
-        assert counts in digitsum("compare", *words)
-    assert digitsum("compare", "--if-champion", DIGITSUM_TRACKING="off") == ""
+    for words in (("compare",), ("compare", "models:/digitsum@champion"), ("summary",)):
+        assert counts in digitsum(*words)
+    assert "compared" not in digitsum("summary", DIGITSUM_TRACKING="off")
     with page(390) as tab:
         faults: list[str] = []
         tab.on("console", lambda message: faults.append(message.text))

@@ -1,10 +1,11 @@
 """Every name of a result leads to it, and what others wrote into MLflow is data: a real store."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_outbox import a_result
+from tracked import a_result
 
 from digitsum.errors import InputError
 from digitsum.tracking.find import find_row
@@ -20,9 +21,10 @@ HOSTILE = "\x1b]0;title\x07\x1b[2J\u202ename\x9b"
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def filled(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Store:
     """Two rows with a stage each, and a model of the first."""
-    store = Store.at(f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}")
+    file = shutil.copy(empty_store, tmp_path_factory.mktemp("store"))
+    store = Store.at(f"sqlite:///{file}")
     for number in range(2):
         result = a_result(f"{number + 1:032x}")
         add(store, replace(result, time=result.time + number))

@@ -57,8 +57,11 @@ def assert_same_digits(number: int, strip: fitting.FittedStrip, factor: float, p
 def test_strips_are_left_as_they_are() -> None:
     for image in STRIPS.images:
         for content in (encoded(image), encoded(np.stack([image] * 3, axis=2))):
-            (grey,) = decode(content, "x")
+            ((grey, reduction),) = decode(content, "x")
             strip = to_strip(grey, FORMAT)
+            assert reduction == 1
+            assert strip.as_given
+            assert not strip.views
             assert np.array_equal(strip.image, image)
             assert strip.places(np.arange(5)).tolist() == list(range(5))
     wide = np.concatenate(list(STRIPS.images[:2]), axis=1)
@@ -80,7 +83,7 @@ def test_size_place_polarity_and_contrast_do_not_matter(
     image = np.pad(enlarged(STRIPS.images[number], factor), padding) * contrast
     image = (240 - image if dark else image + 10).clip(0, 255).astype(np.uint8)
     content = encoded(image) if quality is None else encoded(image, "JPEG", quality=quality)
-    assert_same_digits(number, to_strip(decode(content, "x")[0], FORMAT), factor, padding)
+    assert_same_digits(number, to_strip(decode(content, "x")[0].pixels, FORMAT), factor, padding)
 
 
 def test_photograph_with_shade_and_noise(rng: np.random.Generator) -> None:
@@ -88,7 +91,7 @@ def test_photograph_with_shade_and_noise(rng: np.random.Generator) -> None:
         paper = 220 - 0.6 * np.pad(enlarged(STRIPS.images[number], 5), 50).astype(float)
         light = np.linspace(1, 0.5, paper.shape[1]) * np.linspace(1, 0.85, paper.shape[0])[:, None]
         photograph = (paper * light + rng.normal(0, 4, paper.shape)).clip(0, 255).astype(np.uint8)
-        assert_same_digits(number, to_strip(decode(encoded(photograph, "JPEG"), "x")[0], FORMAT), 5, 50)
+        assert_same_digits(number, to_strip(decode(encoded(photograph, "JPEG"), "x")[0].pixels, FORMAT), 5, 50)
 
 
 def test_fine_strokes_are_thickened_and_others_are_not() -> None:
@@ -116,21 +119,38 @@ def test_every_kind_of_file_is_the_same_image(tmp_path: Path) -> None:
         "palette": encoded(palette),
         "16 bits": encoded(grey.astype(np.uint16) * 257),
         "12 bits in 16": encoded(grey.astype(np.uint16) * 16),
+        "WebP": encoded(grey, "WEBP", lossless=True),
+        "TIFF": encoded(grey, "TIFF"),
+        "GIF": encoded(Image.fromarray(grey), "GIF", save_all=True, append_images=[Image.fromarray(255 - grey)]),
         "turned": encoded(Image.fromarray(grey).rotate(90, expand=True), exif=turned),
     }
     for name, content in kinds.items():
-        np.testing.assert_allclose(decode(content, name)[0].astype(int), grey, atol=1, err_msg=name)
+        np.testing.assert_allclose(decode(content, name)[0].pixels.astype(int), grey, atol=1, err_msg=name)
     white = alpha.copy()
     white[..., :3] = 255
-    assert np.array_equal(decode(encoded(white), "white ink on nothing")[0], grey)
-    assert np.array_equal(decode(encoded(alpha), "black ink on nothing")[0], 255 - grey)
+    assert np.array_equal(decode(encoded(white), "white ink on nothing")[0].pixels, grey)
+    assert np.array_equal(decode(encoded(alpha), "black ink on nothing")[0].pixels, 255 - grey)
 
-    for array in (grey, grey / 255, grey.astype(np.int64), grey.astype(np.float32), grey.astype(np.uint16) * 257):
+    arrays = (
+        grey,
+        grey / 255,
+        grey / 255 * 1.0000001,
+        grey / 255 - 1e-7,
+        grey.astype(np.int64),
+        grey.astype(np.float32),
+        grey.astype(np.uint16) * 257,
+        np.stack([grey] * 3, axis=2),
+    )
+    for array in arrays:
         np.save(tmp_path / "x.npy", array)
         for read in (read_images(tmp_path / "x.npy"), decode((tmp_path / "x.npy").read_bytes(), "-")):
-            assert np.array_equal(read[0], grey)
+            assert len(read) == 1
+            assert np.array_equal(read[0].pixels, grey)
+    for array in (grey > 99, (grey > 99).astype(np.int64), (grey > 99).astype(np.uint8)):
+        np.save(tmp_path / "x.npy", array)
+        assert np.array_equal(read_images(tmp_path / "x.npy")[0].pixels, 255 * (grey > 99))
     np.save(tmp_path / "x.npy", STRIPS.images)
-    assert np.array_equal(read_images(tmp_path / "x.npy"), STRIPS.images)
+    assert np.array_equal([image.pixels for image in read_images(tmp_path / "x.npy")], STRIPS.images)
 
 
 @pytest.mark.parametrize(
@@ -138,9 +158,15 @@ def test_every_kind_of_file_is_the_same_image(tmp_path: Path) -> None:
     [
         (lambda _: None, "no such file"),
         (lambda p: p.mkdir(), "a folder; name the images in it"),
-        (lambda p: p.write_bytes(b""), "empty; a PNG, JPEG or .npy file is expected"),
+        (lambda p: p.write_bytes(b""), "empty; a PNG, JPEG, WebP, TIFF, GIF, AVIF, BMP or .npy file is expected"),
         (lambda p: p.write_text("hello"), "not an image, or damaged"),
-        (lambda p: p.write_bytes(encoded(STRIPS.images[0], "GIF")), "not an image, or damaged"),
+        (lambda p: p.write_bytes(encoded(STRIPS.images[0], "PPM")), "not an image, or damaged"),
+        (
+            lambda p: p.write_bytes(b"\0\0\0\x18ftypheic" + bytes(99)),
+            "a HEIC image, which is not read here; save it as",
+        ),
+        (lambda p: p.write_bytes(b"%PDF-1.7"), "a PDF document, which is not read here; save it as PNG or JPEG"),
+        (lambda p: p.write_text("<?xml?><svg/>"), "an SVG drawing, which is not read here; save it as PNG or JPEG"),
         (lambda p: p.write_bytes(encoded(STRIPS.images[0])[:900]), "truncated or damaged"),
         (lambda p: p.write_bytes(encoded(Image.new("1", (9000, 9000)))), "more than 64 million pixels; crop it"),
         (lambda p: p.write_bytes(encoded(Image.new("1", (14000, 14000)))), "more than 64 million pixels; crop it"),
@@ -162,6 +188,7 @@ def test_files_that_are_no_image_are_refused(tmp_path: Path, make: Callable[[Pat
         (np.zeros((40, 168), complex), "an array of complex128; numbers expected"),
         (np.full((40, 168), -1), "values from -1 to -1; 0..1, 0..255 or 0..65535 expected"),
         (np.full((40, 168), np.nan), "values from nan to nan"),
+        (np.zeros((40, 168, 3)), r"colors of float64, shape \(40, 168, 3\); colors of uint8"),
         (np.zeros((1, 9000, 9000), bool), "more than 64 million pixels; crop it"),
         (np.array([[{}]], object), "Python objects|not a plain .npy"),
     ],

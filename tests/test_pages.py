@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Opener
-from test_outbox import a_result
+from tracked import a_result
 
 from digitsum.analysis import predictions
 from digitsum.analysis.calibration import reliability_with_untempered, risk_by_coverage

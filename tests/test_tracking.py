@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import Opener, change, digests, run
+from servers import frozen
 from shell import call, start, wait_for
 from tracked import ON, children, digitsum, rows, stage_runs, store, sync
 
@@ -108,6 +109,7 @@ def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(reposito
     assert f"accuracy  {figures['accuracy']:.2%} of 40 test sums right" in digitsum("summary")
 
 
+@pytest.mark.slow(20)
 def test_three_experiments_are_three_rows(made: Path) -> None:
     call("dvc", "exp", "run", "-n", "here", "-S", "train.epochs=1", **ON)
     call("dvc", "exp", "run", "-n", "there", "--temp", "-S", "evaluate.batch_size=17", **ON)
@@ -167,6 +169,7 @@ def test_what_the_next_repro_overwrites_has_a_row(made: Path) -> None:
     assert "+  batch_size: 17" in Path(client.download_artifacts(row.info.run_id, "changes.patch")).read_text()
 
 
+@pytest.mark.slow(20)
 def test_two_queue_workers_on_a_fresh_store(made: Path) -> None:
     Path("mlflow.db").unlink()
     for size in (17, 23):
@@ -279,19 +282,19 @@ def test_switched_off_leaves_nothing(made: Path) -> None:
     assert not Path(".digitsum/outbox").exists()
 
 
+@pytest.mark.slow(20)
 def test_frozen_server_delays_nothing_and_loses_nothing(made: Path, mlflow_server: Opener) -> None:
     change(made, "train", epochs=30)
-    with mlflow_server(f"sqlite:///{made / 'other.db'}", made / "artifacts") as (uri, server):
+    with mlflow_server(f"sqlite:///{made / 'other.db'}", made / "artifacts") as uri:
         there = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
-        with start(sys.executable, "-m", "stages.train", **(ON | there)) as train:
+        with start("python", "-m", "stages.train", warm=True, **(ON | there)) as train:
             wait_for(train, "epoch 5/")
-            server.send_signal(signal.SIGSTOP)
-            train.communicate(timeout=120)  # a stage that waited for the server would never end
-        assert train.returncode == 0
-        said = digitsum("sync", code=1, **there)
+            with frozen(uri):
+                train.communicate(timeout=120)  # a stage that waited for the server would never end
+                assert train.returncode == 0
+                said = digitsum("sync", code=1, **there)
         assert said.startswith(f"error: {uri}: the MLflow store cannot be used (")
         assert "1 runs wait in .digitsum/outbox" in said
-        server.send_signal(signal.SIGCONT)
         sync(**(there | {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}))
         client, _ = store(uri)
         (record,) = stage_runs(uri)
@@ -485,6 +488,7 @@ def checkout(folder: Path) -> list[object]:
     return [status, *((folder / ".git" / name).read_bytes() for name in ("HEAD", "index", "config"))]
 
 
+@pytest.mark.slow(20)
 def test_project_in_a_subfolder_of_a_repository(
     made: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -513,6 +517,7 @@ def test_project_in_a_subfolder_of_a_repository(
         assert "Data and pipelines are up to date" in call("dvc", "repro")
 
 
+@pytest.mark.slow(20)
 def test_reproduce_is_identical_and_names_the_first_stage_that_is_not(made: Path) -> None:
     call("dvc", "exp", "run", "--temp", "-n", "gone", "-S", "confusion.examples=7", **ON)
     sync()

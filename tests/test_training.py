@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import composed
+from samples import composed
 
 from digitsum.errors import InputError
-from digitsum.model import architecture as architecture_module
 from digitsum.model import training as training_module
 from digitsum.model.architecture import SumModel
 from digitsum.model.model_file import read_model, write_model
@@ -45,12 +44,7 @@ def trained(
     return averaged, curve
 
 
-def test_golden_loss_curve(
-    strips: Strips, tiny_model_params: ModelParams, description: Description, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        architecture_module, "has_fast_bfloat16", lambda _: False
-    )  # or it would differ by more where it is fast
+def test_golden_loss_curve(strips: Strips, tiny_model_params: ModelParams, description: Description) -> None:
     recipe = TrainParams(
         seed=1,
         device="cpu",

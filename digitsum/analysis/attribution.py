@@ -12,7 +12,7 @@ from jaxtyping import Int, Integer
 from scipy.optimize import linear_sum_assignment
 
 from digitsum.analysis import predictions
-from digitsum.analysis.intervals import wilson
+from digitsum.analysis.sharing import share_interval
 from digitsum.strips.glyphs import SIDE
 
 # pixels between a digit and its reading, at most: less than half a glyph. By default (preprocess.next_left) the centers
@@ -113,9 +113,9 @@ def agreement(
     wrong = table[table["predicted"] != table["sum"]]
     metrics: dict[str, float] = {}
     if len(wrong):
-        right = int((wrong["read_given_sum"] == wrong["digits"]).sum())
-        low, high = wilson(right, len(wrong))
-        metrics = {"attributed": right / len(wrong), "attributed_low": low, "attributed_high": high}
+        right = (wrong["read_given_sum"] == wrong["digits"]).to_numpy()
+        low, high = share_interval(right, predictions.numbers(wrong, "glyphs"))
+        metrics = {"attributed": float(right.mean()), "attributed_low": low, "attributed_high": high}
     misread = ~np.eye(TYPES, dtype=bool)
     total = (inferred + known)[misread].sum()
     if total:

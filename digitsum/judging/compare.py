@@ -23,7 +23,7 @@ from digitsum.analysis.pages import in_words
 from digitsum.analysis.slices import slices
 from digitsum.errors import InputError
 from digitsum.files import write_text
-from digitsum.formats import read_array, read_json
+from digitsum.formats import read_array, read_figures
 from digitsum.places import EVALUATION, METRICS, PREDICTIONS, PROCESSED, TEST
 from digitsum.strips.dataset import Description, Strips
 from digitsum.tracking.find import file_of
@@ -63,9 +63,9 @@ def compare_results(before: Result, after: Result) -> str:
             file_if_any(side, path, stack)
             for side, path in ((before, METRICS), (after, METRICS), (after, EVALUATION / "figures.csv"))
         )
-        metrics = read_json(now) if now else {}
+        metrics = read_figures(now) if now else {}
         ends = intervals(metrics, figures) if figures else {}
-        by_metric = compare_metrics(read_json(then) if then else {}, metrics, ends)
+        by_metric = compare_metrics(read_figures(then) if then else {}, metrics, ends)
     fixed, broken = flipped_strips(old, new)
 
     with store_if_any() as store:

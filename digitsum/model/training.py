@@ -1,5 +1,6 @@
 """Training on sum labels alone: Muon and AdamW, a one-cycle learning rate, averaged weights and recomposed strips."""
 
+import copy
 import math
 import signal
 import time
@@ -13,9 +14,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from digitsum.errors import InputError
+from digitsum.errors import InputError, one_line
 from digitsum.model.architecture import SumModel
-from digitsum.model.checkpoint import Checkpoint
+from digitsum.model.checkpoint import Checkpoint, restore_rng_states, rng_states
 from digitsum.model.cuda_graph import GraphedStep
 from digitsum.model.interruption import interruptible
 from digitsum.model.optimizers import WeightAverage, one_cycle, optimizers, set_learning_rate
@@ -84,10 +85,12 @@ def fit(
     """
     group = group or ProcessGroup()
     training = Training(model, train, recipe, group)
+    before = rng_states()
     # only the main process reads its checkpoint: other machines have none, or another one
     state = group.from_main(checkpoint.load() if checkpoint is not None and group.is_main else None)
-    if checkpoint is not None and state is not None:
-        training.load_state_dict(state)
+    if checkpoint is not None and state is not None and not training.resume(state):
+        restore_rng_states(before)
+    elif checkpoint is not None and state is not None:
         print(f"train: resuming at step {training.step:,} of {training.steps:,}, from {checkpoint.path}", flush=True)
     for row, rate in training.curve:
         report(row, rate)
@@ -310,6 +313,21 @@ class Training:
             "cuttings": None if self.cuttings is None else dict(vars(self.cuttings)),
             "curve": [(asdict(row), rate) for row, rate in self.curve],
         }
+
+    def resume(self, state: Mapping[str, Any]) -> bool:
+        """Whether the state could be taken over; otherwise the training stays at its first step."""
+        fresh = copy.deepcopy(self.state_dict())
+        try:
+            self.load_state_dict(state)
+            if not 0 <= self.step <= self.steps:
+                raise ValueError(self.step)
+        except Exception as error:  # the state of another training, or of none
+            self.load_state_dict(fresh)
+            print(
+                f"train: the checkpoint does not fit ({one_line(error, 80)}); starting from the first step", flush=True
+            )
+            return False
+        return True
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """To be called before the first step, since a CUDA graph keeps the tensors that it was recorded with."""

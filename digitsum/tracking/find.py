@@ -13,7 +13,7 @@ from digitsum.places import LOCK
 from digitsum.tracking.results.cache import checksum_within, fetch, find, find_out
 from digitsum.tracking.results.checksums import checksum
 from digitsum.tracking.results.dvc_files import experiments
-from digitsum.tracking.results.git import commit_of
+from digitsum.tracking.results.git import commit_of, is_commit
 from digitsum.tracking.results.occurrences import from_lock, in_commit, in_workspace, locked_in
 from digitsum.tracking.results.result import Occurrence, Result
 from digitsum.tracking.rows.add import add
@@ -21,8 +21,8 @@ from digitsum.tracking.rows.models import checksum_of_model
 from digitsum.tracking.rows.models import fetch as fetch_model
 from digitsum.tracking.rows.registry import CHALLENGER, CHAMPION, MODEL, Registry
 from digitsum.tracking.rows.run import Run
-from digitsum.tracking.rows.store import Store, opened
-from digitsum.tracking.rows.tags import DVC_EXPERIMENT, NAME, OUTS, RESULT, STAGE, checksums_of
+from digitsum.tracking.rows.store import Store, is_there, opened
+from digitsum.tracking.rows.tags import COMMIT, DVC_EXPERIMENT, NAME, OUTS, RESULT, STAGE, checksums_of
 
 NAMES = (
     "a git revision, a DVC experiment, workspace, champion, challenger, models:/NAME@ALIAS, the name of a run, its id "
@@ -80,6 +80,8 @@ def find_model(what: str, path: str) -> Path:
 
 def champion() -> Result | None:
     """The result of the registered champion; None if there is no champion, or its row is gone."""
+    if not is_there():
+        return None
     with opened() as store:
         version = Registry(store).holder(CHAMPION)
         row = store.run(version.run) if version else None
@@ -91,9 +93,26 @@ def result_of(store: Store, row: Run) -> Result:
     Raises:
         InputError: if the row has no dvc.lock.
     """
-    with TemporaryDirectory(prefix="digitsum-") as folder:
-        lock = store.download(row.id, LOCK, Path(folder)).read_text(errors="replace")
+    try:
+        with TemporaryDirectory(prefix="digitsum-") as folder:
+            lock = store.download(row.id, LOCK, Path(folder)).read_text(errors="replace")
+    except InputError:
+        if (same := _same_result(row)) is None:
+            raise
+        return same
     return from_lock(lock, row.name)
+
+
+def _same_result(row: Run) -> Result | None:
+    """The result of a row whose artifacts are gone, if the workspace or the row's commit holds it."""
+    with suppress(InputError):
+        if (own := here()).key == row.tags.get(RESULT):
+            return own
+    commit = row.tags.get(COMMIT, "")
+    with suppress(InputError, subprocess.CalledProcessError):
+        if is_commit(commit) and (held := locked_in(commit, row.name)) and held.key == row.tags.get(RESULT):
+            return held
+    return None
 
 
 def here() -> Result:

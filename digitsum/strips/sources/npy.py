@@ -16,9 +16,12 @@ from digitsum.formats import read_array
 from digitsum.params.ingest import IngestParams
 from digitsum.params.strip import StripParams
 from digitsum.places import EXTERNAL
+from digitsum.strips.contrast import BRIGHT, DARK, bright_on_black
 from digitsum.strips.dataset import Strips
 from digitsum.strips.raw import Raw
 from digitsum.strips.sources.source import MNIST_TEST, MNIST_TRAINING, Script, Source
+
+MOST = 10_000_000  # strips in a file
 
 
 def from_npy(folder: Path, digits: int, height: int, width: int) -> Raw:
@@ -26,7 +29,7 @@ def from_npy(folder: Path, digits: int, height: int, width: int) -> Raw:
 
     Raises:
         InputError: if a file is missing, damaged, numbered in another way, or holds anything but uint8 images of that
-            size or sums in 0..9k.
+            size with bright ink on black, or sums in 0..9k.
     """
     images_of, sums_of = (_numbered(folder, name) for name in ("data", "lab"))
     if not images_of and not sums_of:
@@ -54,7 +57,7 @@ def from_npy(folder: Path, digits: int, height: int, width: int) -> Raw:
 def _numbered(folder: Path, name: str) -> dict[int, Path]:
     found: dict[int, Path] = {}
     for file in sorted(folder.glob(f"{name}*.npy")):
-        if (match := re.fullmatch(rf"{name}(0|[1-9]\d*)\.npy", file.name)) is None:
+        if (match := re.fullmatch(rf"{name}(0|[1-9][0-9]{{0,8}})\.npy", file.name)) is None:
             raise InputError(f"{file}: not {name}0.npy, {name}1.npy or so on; rename it, or put it elsewhere")
         found[int(match[1])] = file
     return found
@@ -67,11 +70,28 @@ def _checked_images(path: Path, height: int, width: int) -> UInt8[np.ndarray, "n
         raise InputError(
             f"{path}: the shape is {images.shape}; {expected} (strip.height and strip.width in params.yaml)"
         )
-    if len(images) == 0:
-        raise InputError(f"{path}: holds no images; {expected}")
+    if not 0 < len(images) <= MOST:
+        raise InputError(f"{path}: holds {len(images) or 'no'} images; {expected}, with n up to {MOST:,}")
     if images.dtype != np.uint8:
         raise InputError(f"{path}: holds {_complaint(images)}; {expected}")
+    wrong = np.flatnonzero(~bright_on_black(images))
+    if len(wrong):
+        raise InputError(
+            f"{path}: {_look(images[wrong[0]])} at row {wrong[0]}, {len(wrong)} such images of {len(images)}; bright "
+            f"ink of {BRIGHT} or more on a background of at most {DARK} expected"
+        )
     return images
+
+
+def _look(image: UInt8[np.ndarray, "h w"]) -> str:
+    """What is wrong with an image that is not bright ink on black, and what would do."""
+    if image.max() == 0:
+        return "a black image (leave it and its label out)"
+    if image.max() == 1:
+        return "values 0 and 1 (multiply by 255)"
+    if image.max() < BRIGHT:
+        return f"ink of at most {image.max()} (stretch it to 255)"
+    return "a bright background (if it is dark ink on white, save 255 - data)"
 
 
 def _checked_sums(path: Path, highest: int) -> Int64[np.ndarray, " n"]:
@@ -79,7 +99,9 @@ def _checked_sums(path: Path, highest: int) -> Int64[np.ndarray, " n"]:
     expected = f"whole sums in 0..{highest}, shape (n,), expected"
     if sums.ndim != 1:
         raise InputError(f"{path}: the shape is {sums.shape}; {expected}")
-    if not np.issubdtype(sums.dtype, np.integer):
+    if len(sums) > MOST:
+        raise InputError(f"{path}: {len(sums):,} labels; at most {MOST:,} are read")
+    if sums.dtype.kind not in "iu":
         raise InputError(f"{path}: holds {_complaint(sums)}; {expected}")
     wrong = np.flatnonzero((sums < 0) | (sums > highest))
     if len(wrong):
@@ -91,7 +113,7 @@ def _checked_sums(path: Path, highest: int) -> Int64[np.ndarray, " n"]:
 
 
 def _complaint(array: np.ndarray) -> str:
-    if not np.issubdtype(array.dtype, np.floating):
+    if array.dtype.kind != "f":
         return str(array.dtype)
     if np.isnan(array).any():
         return f"{array.dtype} with NaN"

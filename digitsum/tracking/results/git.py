@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -43,6 +44,12 @@ def _run(words: tuple[str, ...], folder: Path | None = None, given: bytes | None
         if "not a git repository" in error.stderr:
             raise InputError(
                 f"{folder or Path.cwd()}: not a git repository; results are identified by their commits: git init"
+            ) from error
+        if "dubious ownership" in error.stderr:
+            folder = folder or Path.cwd()
+            raise InputError(
+                f"{folder}: belongs to another user, so git does not read it; if you trust it: "
+                f"git config --global --add safe.directory {shlex.quote(str(folder))}"
             ) from error
         raise
     return done.stdout

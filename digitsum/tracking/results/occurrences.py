@@ -13,10 +13,11 @@ import yaml
 from digitsum.errors import InputError, one_line
 from digitsum.files import write_json
 from digitsum.formats import load_yaml, read_json
+from digitsum.pipeline import stages_of
 from digitsum.places import LOCK, PARAMS, PIPELINE, STATE, repository_root
 from digitsum.tracking.results import patches
 from digitsum.tracking.results.checksums import digest
-from digitsum.tracking.results.dvc_files import metrics_files, stages_of
+from digitsum.tracking.results.dvc_files import metrics_files
 from digitsum.tracking.results.git import blobs, commit_of, git, head_commit
 from digitsum.tracking.results.result import Occurrence, Result
 
@@ -112,16 +113,14 @@ def remember(store: str) -> None:
         write_json(repository_root() / SEEN / name, {"store": store, "result": asdict(result)})
 
 
-def remembered(store: str) -> Iterator[tuple[Path, Occurrence]]:
-    """The results that `remember` kept for a store, with their files, oldest first.
-
-    Raises:
-        InputError: if a file is not one that `remember` wrote.
-    """
+def remembered(store: str) -> Iterator[tuple[Path, Occurrence | None]]:
+    """The results that `remember` kept for a store, with their files, oldest first; None for a damaged file."""
     for path in sorted((repository_root() / SEEN).glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
         try:
             kept = read_json(path)
             if kept["store"] == store:
-                yield path, Occurrence(**kept["result"])
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{path}: not a result that this version wrote; delete the file") from error
+                result = Occurrence(**kept["result"])
+                _ = result.key, result.metrics
+                yield path, result
+        except (InputError, *UNREADABLE):
+            yield path, None

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from digitsum.pipeline import stages_of
 from digitsum.tracking.results.checksums import digest
-from digitsum.tracking.results.dvc_files import Essence, essence, is_within, params_of, stages_of
+from digitsum.tracking.results.dvc_files import Essence, essence, is_within, params_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,13 @@ class Result:
     def key(self) -> str:
         """The same for the same data, params, code and outcome."""
         return digest(self.stages)
+
+    @property
+    def recipe(self) -> str:
+        """The same for results of the same code, params and data from outside, except for the seed of training."""
+        params = {name: dict(values) for name, values in self.params.items()}
+        params.get("train", {}).pop("seed", None)
+        return digest([params, self.sources, {name: stage["cmd"] for name, stage in self.stages.items()}])
 
     def stage_key(self, name: str) -> str:
         """The same for a stage that was given the same and made the same."""

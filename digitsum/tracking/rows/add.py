@@ -1,5 +1,6 @@
 """Add the row of a result: a parent run that identifies the result, with the stages as its children."""
 
+from itertools import chain
 from pathlib import Path
 
 from digitsum.tracking.results.changes import changed_params, differences, result_before
@@ -32,20 +33,21 @@ from digitsum.tracking.rows.tags import (
 )
 
 
-def add(store: Store, result: Occurrence, contents: Contents | None = None) -> bool:
+def add(store: Store, result: Occurrence, contents: Contents | None = None, known: bool = False) -> bool:
     """Whether the result was new. A row that exists gets a note of the occasion.
 
     May be cut off anywhere and called again.
 
     Args:
         contents: the model and the files that the row shows; None for none.
+        known: whether the store has had the row; without it, a user deleted the row, and it does not come back.
     """
     there = store.runs({RESULT: result.key})
     whole = [run for run in there if run.status == "FINISHED"]
     if whole:
         _occur(store, whole[0], result, contents)
         return False
-    if not there and store.runs({RESULT: result.key}, deleted=True):  # a user did not want it
+    if not there and (known or store.runs({RESULT: result.key}, deleted=True)):  # a user did not want it
         return False
     row = there[0].id if there else _begin(store, result)
     _fill(store, row, result, contents)
@@ -134,6 +136,9 @@ def _own_runs(store: Store, result: Occurrence, row: str) -> dict[str, Run]:
         runs = store.runs({MADE: result.stage_key(stage), STAGE: stage})
         if mine := [run for run in runs if run.tags.get(PARENT, row) == row]:
             found[stage] = min(mine, key=distance)
+    if len(found) < len(result.stages):  # a dvc that was killed half-way ran the later ones, for another result
+        last = result.time + 1000  # commits have whole seconds
+        found = {name: run for name, run in found.items() if run.start <= last or run.tags.get(PARENT) == row}
     return found
 
 
@@ -191,10 +196,11 @@ def _occur(store: Store, row: Run, result: Occurrence, contents: Contents | None
             store.rename(row.id, name_of(result))
             for child in store.runs({PARENT: row.id}):
                 _adopt(store, child, row.id, name_of(result))
-    for stage in result.stages:  # computed once more, with the same outcome
-        for other in store.runs({MADE: result.stage_key(stage), STAGE: stage}):
-            if PARENT not in other.tags:
-                _adopt(store, other, row.id, name_of(result) if better else row.name)
+    runs = [store.runs({MADE: result.stage_key(stage), STAGE: stage}) for stage in result.stages]
+    again = [[run for run in one if PARENT not in run.tags] for one in runs]
+    if all(again):  # computed once more, with the same outcome; in part, it may be the beginning of another result
+        for other in chain(*again):
+            _adopt(store, other, row.id, name_of(result) if better else row.name)
     if contents and not row.models:  # the file was missing before, as after a clone without dvc pull
         _add_contents(store, row.id, result, contents)
 

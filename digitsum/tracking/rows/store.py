@@ -3,8 +3,9 @@
 import json
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -223,9 +224,23 @@ class Store:
             ) from error
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether MLflow refuses what it was given, and would refuse it again."""
+    return getattr(error, "error_code", None) in (*MISSING, "BAD_REQUEST")
+
+
+def is_there() -> bool:
+    """Whether the store exists; a server is taken to."""
+    file = embedded_store(tracking_uri())
+    return file is None or file.exists()
+
+
 @contextmanager
-def opened() -> Iterator[Store]:
+def opened(new: bool = False) -> Iterator[Store]:
     """The store that the environment names.
+
+    Args:
+        new: whether to make it if it is an embedded one that does not exist yet.
 
     Raises:
         InputError: if the store cannot be used, now or within the block.
@@ -233,9 +248,16 @@ def opened() -> Iterator[Store]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    if not new and not is_there():
+        raise InputError(
+            f"{embedded_store(tracking_uri())}: no MLflow store yet; dvc repro makes a result, and python -m digitsum "
+            "sync records it"
+        )
     try:
         yield Store.at(tracking_uri())
     except (MlflowException, SQLAlchemyError) as error:
+        if is_refusal(error):
+            raise InputError(f"MLflow: {without_password(one_line(error))}; restore what is gone there") from error
         reason = without_password(one_line(error))
         raise InputError(f"{without_password(tracking_uri())}: the MLflow store cannot be used ({reason})") from error
 
@@ -245,6 +267,8 @@ def _connect(uri: str) -> Any:
 
     The client never repeats a call by itself, which could write twice and would block for minutes.
     """
+    if (file := embedded_store(uri)) and not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise InputError(f"{file}: cannot be written, so nothing is recorded; MLFLOW_TRACKING_URI names another store")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS_PER_CALL))
@@ -262,16 +286,35 @@ def _experiment_id(client: Any) -> str:
     from mlflow.exceptions import MlflowException
 
     known = client.get_experiment_by_name(EXPERIMENT)
+    file = embedded_store(client.tracking_uri)
+    location = (file.parent / "mlartifacts").as_uri() if file else None
     if known is None:
-        file = embedded_store(client.tracking_uri)
-        location = (file.parent / "mlartifacts").as_uri() if file else None
         try:
             return str(client.create_experiment(EXPERIMENT, location, {"mlflow.note.content": NOTE}))
         except MlflowException:  # another process made it first
             known = client.get_experiment_by_name(EXPERIMENT)
+    if file and location:
+        _follow(file, known, location)
     if known.lifecycle_stage == "deleted":
         client.restore_experiment(known.experiment_id)
     return str(known.experiment_id)
+
+
+def _follow(file: Path, experiment: Any, here: str) -> None:
+    """Let an embedded store that was moved or copied with its project use the artifacts beside it.
+
+    MLflow keeps absolute addresses, so without this a copy would write into the folder of the original.
+    """
+    there = experiment.artifact_location
+    if there == here or not (there.startswith("file:") and there.endswith("/mlartifacts")):
+        return
+    with closing(sqlite3.connect(file)) as database, database:
+        words = "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?"
+        database.execute(words, (here, int(experiment.experiment_id)))
+        if (file.parent / "mlartifacts").is_dir():  # the files came along
+            for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
+                words = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"  # noqa: S608 (constants)
+                database.execute(words, (f"{here}/", len(there) + 2, len(there) + 1, f"{there}/"))
 
 
 def _quoted(value: str) -> str | None:

@@ -13,6 +13,7 @@ PARENT, NOTE, NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runNam
 GIT = "mlflow.source.git."  # begins MLflow's own tags of the code: commit, branch, dirty, diff, repoURL
 COMMIT = f"{GIT}commit"
 RESULT = "digitsum.result"  # the key of the result; rows alone have it
+RECIPE = "digitsum.recipe"  # Result.recipe; rows alone have it
 STAGE = "digitsum.stage"
 MADE, OUTS = "digitsum.made", "digitsum.outs"  # Result.stage_key and Result.outs_key of a stage's run
 DVC_EXPERIMENT, DIRTY = "digitsum.experiment", "digitsum.dirty"
@@ -45,6 +46,7 @@ def tags_of(result: Occurrence) -> dict[str, str]:
         "digitsum.origin": result.origin,
         "digitsum.patched": str(bool(result.patch)).lower(),
         DIRTY: str(result.dirty).lower(),
+        RECIPE: result.recipe,
         DVC_EXPERIMENT: result.experiment or "",
         "digitsum.checksums": json.dumps(checksums),
         "digitsum.occasions": occasions_tag([result.name]),
