@@ -62,7 +62,8 @@ def test_pages_of_mlflow_show_results_their_curves_and_their_files(
         tab.screenshot(path=tmp_path / "charts.png")
 
         tab.goto(comparison(address, store))
-        see(f"Comparing {COMPARED} Runs", "accuracy", "mistakes", "p.q", newest[0].name)
+        tab.get_by_text(f"Comparing {COMPARED} Runs").first.wait_for(timeout=60_000)
+        see("accuracy", "mistakes", "p.q", newest[0].name)
 
         tab.goto(f"{address}/{store.page(newest[0].id)}")
         see("Artifacts", "Description")
