@@ -1,12 +1,19 @@
 """The pages that a person opens, in a real browser."""
 
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Opener
+from servers import free_port
+from shell import wait_for
 from tracked import a_result
 
 from digitsum.analysis import predictions
@@ -19,6 +26,26 @@ from digitsum.files import write_text
 from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.store import Metric, Store
 from digitsum.tracking.ui import COMPARED, comparison
+
+
+@pytest.mark.slow
+def test_ui_prints_its_pages_and_no_word_of_the_server(tmp_path: Path, empty_store: Path) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    here = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}", "DVC_ROOT": str(tmp_path)}
+    words = [sys.executable, "-m", "digitsum", "ui", "--port", str(free_port())]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(words, env=here, start_new_session=True, **streams) as process:
+        try:
+            lines = wait_for(process, "(control-C ends it)")
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            assert process.wait(60) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert [line.split()[0] for line in lines] == ["mlflow:", "results", "charts", "compare", "(control-C"]
+    assert all("workflowType=machine_learning" in line for line in lines[1:4])
+    assert "Uvicorn running" in (tmp_path / ".digitsum" / "mlflow.log").read_text()
+
 
 MODEL = {
     "params": {"head": "columns", "backbone": "small"},
