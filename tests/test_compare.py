@@ -63,7 +63,12 @@ def test_comparison_with_a_commit_a_run_and_the_champion(page: Opener) -> None:
     kept.unlink()
     turned = f"{(was & ~now).sum()} fixed, {(~was & now).sum()} broken"
     assert turned in digitsum("compare", new.info.run_id), "MLflow has what the cache has lost"
-    assert counts in digitsum("compare", "HEAD", new.info.run_id)
+    assert counts in digitsum("compare", "HEAD", new.info.run_id), "any two results, whatever the workspace has"
+    copy = Path(client.download_artifacts(new.info.run_id, "comparison.html")).read_text()
+    assert copy == Path("reports/comparison.html").read_text()
+    assert "<code>train.epochs 2 -&gt; 1</code>" in copy
+    for row in (old, new):
+        assert f"runs/{row.info.run_id}?workflowType=machine_learning" in copy
 
     assert "nonsense: no such run, model or file" in digitsum("compare", "nonsense", code=1)
     first = call("git", "rev-list", "--max-parents=0", "HEAD").strip()
