@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 
 from digitsum.analysis import pages
 from digitsum.analysis.comparison import Comparison, MetricChange
+from digitsum.analysis.replicates import RecipeComparison
 from digitsum.analysis.report import examples, records
 
 FLIPPED = 40  # strips shown of the fixed ones, and of the broken ones, at most
@@ -34,10 +35,12 @@ def render_comparison(
     fixed: pd.DataFrame,
     broken: pd.DataFrame,
     images: UInt8[np.ndarray, "n h w"],
+    recipes: RecipeComparison | None = None,
 ) -> str:
     """The HTML page of what changed from one result to another, on the test strips `images`.
 
     `fixed` are rows of the predictions before, `broken` are rows of the predictions after; the page shows the surest.
+    `recipes` compares the seeds of both, where there are several.
     """
     galleries = {
         kind: examples(images, rows.sort_values(["probability", "strip"], ascending=[False, True]).head(FLIPPED))
@@ -48,6 +51,7 @@ def render_comparison(
         sides=sides,
         misread=records(misread.head(MISREAD)),
         whole=whole,
+        recipes=recipes,
         metrics=by_metric,
         slices=records(by_slice),
         galleries=galleries,

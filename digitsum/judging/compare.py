@@ -20,10 +20,12 @@ from digitsum.analysis.matrix import FEW
 from digitsum.analysis.metrics import intervals
 from digitsum.analysis.misread import compare_misread
 from digitsum.analysis.pages import in_words
+from digitsum.analysis.replicates import RecipeComparison
 from digitsum.analysis.slices import slices
 from digitsum.errors import InputError
 from digitsum.files import write_text
 from digitsum.formats import read_array, read_figures
+from digitsum.judging.seeds import compare_recipes
 from digitsum.places import EVALUATION, METRICS, PREDICTIONS, PROCESSED, TEST
 from digitsum.strips.dataset import Description, Strips
 from digitsum.tracking.find import file_of
@@ -68,15 +70,20 @@ def compare_results(before: Result, after: Result) -> str:
         by_metric = compare_metrics(read_figures(then) if then else {}, metrics, ends)
     fixed, broken = flipped_strips(old, new)
 
+    recipes = None
     with store_if_any() as store:
+        if store is not None:
+            recipes = compare_recipes(store, before, after, (old, new))
         origins = {"before": origin(store, before), "now": origin(store, after)}
         sides = Sides(before.name, after.name, origins, differences(before, after))
-        page = render_comparison(sides, whole, by_metric, by_slice, misread, old[fixed], new[broken], test.images)
+        page = render_comparison(
+            sides, whole, by_metric, by_slice, misread, old[fixed], new[broken], test.images, recipes
+        )
         write_text(PAGE, page)
         if store is not None:
             for row in store.runs({RESULT: after.key}):
                 store.log_file(row.id, PAGE)
-    return summary(before.name, after.name, whole, by_slice, misread)
+    return summary(before.name, after.name, whole, recipes, by_slice, misread)
 
 
 def require_same_test_data(before: Result, after: Result) -> None:
@@ -120,12 +127,24 @@ def store_if_any() -> Iterator[Store | None]:
         yield store
 
 
-def summary(before: str, after: str, whole: Comparison, by_slice: pd.DataFrame, misread: pd.DataFrame) -> str:
+def summary(
+    before: str,
+    after: str,
+    whole: Comparison,
+    recipes: RecipeComparison | None,
+    by_slice: pd.DataFrame,
+    misread: pd.DataFrame,
+) -> str:
     chance = "hardly" if whole.p_value < SMALL else "may be"
     lines = [
         f"compared  {after} with {before}: {whole.before:.2%} before, {whole.after:.2%} now, of {whole.n:,} test sums",
         f"          {whole.fixed} fixed, {whole.broken} broken; McNemar {in_words(whole.p_value)} ({chance} chance)",
     ]
+    if recipes is not None:
+        lines.append(
+            f"recipes   {recipes.before:.2%} before, {recipes.after:.2%} now, means of {recipes.seeds[0]} and "
+            f"{recipes.seeds[1]} seeds; difference {100 * recipes.low:+.2f} to {100 * recipes.high:+.2f} points (95%)"
+        )
     moved = misread[misread["before"] != misread["after"]].head(MISREAD)
     if len(moved):
         words = (f"{row['misread']}: {row['before']} -> {row['after']}" for _, row in moved.iterrows())

@@ -15,6 +15,7 @@ from digitsum.errors import InputError, one_line
 from digitsum.formats import read_array
 from digitsum.judging.decision import Decision, headline
 from digitsum.judging.gate import Verdict, judge
+from digitsum.judging.seeds import COMPARED, other_seeds
 from digitsum.judging.unseen import Split, why_seen
 from digitsum.locks import alone
 from digitsum.model import prediction
@@ -29,9 +30,7 @@ from digitsum.tracking.rows.models import fetch
 from digitsum.tracking.rows.registry import CHAMPION, MODEL, WITHDRAWN, Registry, Version
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import Store
-from digitsum.tracking.rows.tags import RECIPE
 
-COMPARED = ("sum", "predicted")  # columns of the predictions
 PROMOTION = "promotion"  # the lock
 WARM_UP, TIMED = 10, 30  # single strips
 
@@ -77,19 +76,6 @@ class Candidate:
     def predictions(self, columns: Sequence[str] = predictions.COLUMNS) -> pd.DataFrame:
         with file_of(self.result, PREDICTIONS) as file:
             return predictions.read(file, columns)
-
-    def other_seeds(self, test_data: tuple[str, str]) -> list[pd.DataFrame]:
-        """Predictions for these test strips by results of the same recipe with other seeds, as far as they are kept."""
-        found: dict[str, pd.DataFrame] = {}
-        for row in self.store.runs({RECIPE: self.result.recipe}):
-            seed = row.params.get("train.seed", "")
-            if seed in found or seed == self.row.params.get("train.seed"):
-                continue
-            with suppress(InputError):
-                other = Candidate(self.store, row)
-                if other.test_data == test_data:
-                    found[seed] = other.predictions(COMPARED)
-        return list(found.values())
 
     def model(self) -> SumModel:
         """The model, from DVC's storage or else from MLflow.
@@ -183,10 +169,9 @@ def _judge(challenger: Candidate, champion: Candidate | None, gate: GateParams, 
     test, model = challenger.test_strips(), challenger.model()
     theirs = None if champion is None else _predictions_of_champion(champion, challenger, test, model, batch_size)
     latency = single_strip_latency(model, test.images)
-    seeds = (
-        challenger.other_seeds(challenger.test_data),
-        champion.other_seeds(challenger.test_data) if champion else [],
-    )
+    sides = (challenger, champion) if champion else (challenger,)
+    mine, *others = (other_seeds(one.store, one.result, challenger.result) for one in sides)
+    seeds = mine, (others[0] if others else [])
     return judge(challenger.predictions(), theirs, test.images, model.data.digits, latency, gate, seeds)
 
 

@@ -35,7 +35,7 @@ class Undisturbed(NamedTuple):
 
 
 def python(folder: Path, cold: bool) -> str:
-    """A PATH on which `python` is an ordinary one, or a warm one that dies with its dvc."""
+    """A PATH with an ordinary dvc, and a `python` that is ordinary as well, or a warm one that dies with its dvc."""
     (folder / "bin").mkdir(parents=True, exist_ok=True)
     if cold or WARM not in os.environ:
         return f"{BIN}{os.pathsep}{os.environ['PATH']}"
@@ -43,7 +43,7 @@ def python(folder: Path, cold: bool) -> str:
     guarded = Path(__file__).with_name("guarded.py")
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{guarded}" "{os.environ[WARM]}/python" "$@"\n')
     script.chmod(0o755)
-    return f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return os.pathsep.join([str(folder / "bin"), str(BIN), os.environ["PATH"]])
 
 
 def begin(*words: str, path: str) -> subprocess.Popen[bytes]:

@@ -14,12 +14,14 @@ from digitsum.errors import InputError, one_line
 from digitsum.tracking.results.data import Data
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.settings import PORT, embedded_store, tracking_uri, without_password
-from digitsum.tracking.rows.tags import PARENT, RESULT
+from digitsum.tracking.rows.tags import PARENT, RECIPE_ROW, RESULT
 
 EXPERIMENT = "digitsum"
 NOTE = """Each run with the tag `digitsum.result` is **one result of the pipeline**: this data, these params, this code.
 Its children are the stages. DVC skipped a stage called *restored*, or took its outputs from the cache, and the child's
 description names the run that computed it. Runs of stages without a parent are under way, failed, or part of no result.
+
+A run called *recipe* has the mean of every metric over the results of several seeds, which are its children.
 
 Select results and press **Compare**. `python -m digitsum sync` adds missing results."""
 SECONDS_PER_CALL = 10  # after which a silent server counts as gone
@@ -120,11 +122,17 @@ class Store:
         found = self.client.search_runs([self.experiment], f"tags.`{RESULT}` != ''", 1, count, order)
         return [Run.read(run) for run in found]
 
+    def recipes(self) -> list[Run]:
+        """The rows of recipes, oldest first."""
+        return self._search(f"tags.`{RECIPE_ROW}` != ''")
+
     def row_of(self, run: Run) -> Run | None:
-        """The row itself, or the row that the run of a stage belongs to."""
-        if parent := run.tags.get(PARENT):
-            return self.run(parent)
-        return run if RESULT in run.tags else None
+        """The row itself, the row that the run of a stage belongs to, or the first result of a recipe."""
+        if RESULT in run.tags:
+            return run
+        if RECIPE_ROW in run.tags:
+            return next((child for child in self.runs({PARENT: run.id}) if RESULT in child.tags), None)
+        return self.run(run.tags[PARENT]) if PARENT in run.tags else None
 
     def history(self, run: str, metric: str) -> list[Metric]:
         """All values of a metric."""

@@ -14,6 +14,7 @@ GIT = "mlflow.source.git."  # begins MLflow's own tags of the code: commit, bran
 COMMIT = f"{GIT}commit"
 RESULT = "digitsum.result"  # the key of the result; rows alone have it
 RECIPE = "digitsum.recipe"  # Result.recipe; rows alone have it
+RECIPE_ROW = "digitsum.recipe_row"  # the same of the row of a recipe, whose children are results
 STAGE = "digitsum.stage"
 MADE, OUTS = "digitsum.made", "digitsum.outs"  # Result.stage_key and Result.outs_key of a stage's run
 DVC_EXPERIMENT, DIRTY = "digitsum.experiment", "digitsum.dirty"
