@@ -22,6 +22,7 @@ def test_bad_input_ends_in_one_line(repository: Path) -> None:
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("-m", "digitsum", "summary"), ("-m", "stages.ingest")])
 def test_full_standard_output_is_one_line(project: Path, words: tuple[str, ...]) -> None:
     (project / "reports").mkdir()
