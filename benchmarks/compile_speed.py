@@ -15,6 +15,7 @@ import torch
 
 from digitsum.model.architecture import SumModel
 from digitsum.model.devices import describe, prepare
+from digitsum.model.precision import is_faster_in_bfloat16
 from digitsum.model.processes import ProcessGroup
 from digitsum.model.training import Training
 from digitsum.params.loader import read_params
@@ -65,6 +66,7 @@ def prepared(backbone: str, batch: int, device: torch.device) -> Training:
     recipe = params[TrainParams].model_copy(update={"batch_size": batch, "epochs": 1000, "recompose": recompose})
     torch.manual_seed(0)
     model = SumModel(params[ModelParams].model_copy(update={"backbone": backbone}), description).to(device)
+    model.in_bfloat16 = is_faster_in_bfloat16(model)
     return Training(model, strips, recipe, ProcessGroup())
 
 

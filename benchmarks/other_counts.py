@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from digitsum.analysis.intervals import wilson
+from digitsum.analysis.sharing import Glyphs as Shown
+from digitsum.analysis.sharing import share_interval
 from digitsum.model.model_file import read_model
 from digitsum.model.prediction import predict, predict_counts
 from digitsum.params.loader import read_params
@@ -48,7 +49,7 @@ def main() -> None:
         layout = replace(trained, digits=digits, width=same.data.width)
         wanted: dict[Part, int] = {"train": 1, "val": 1, "test": strips}
         # with the seed of the data set, the test glyphs are the same as there
-        parts, _ = compose_parts(arrived.content, layout, wanted, fractions, preprocess.seed)
+        parts, truths = compose_parts(arrived.content, layout, wanted, fractions, preprocess.seed)
         test = parts["test"]
         counts = predict_counts(same, test.images, 2 * MOST).argmax(axis=1)
         given = predict(same, test.images).log_probability.argmax(axis=1) == test.sums
@@ -57,15 +58,20 @@ def main() -> None:
             rows = counts == count
             other = model.for_strips(int(count), layout.width)
             left[rows] = predict(other, test.images[rows]).log_probability.argmax(axis=1) == test.sums[rows]
-        print(f"| {digits} | " + " | ".join(map(share, (given, counts == digits, left))) + " |", flush=True)
+        print(
+            f"| {digits} | "
+            + " | ".join(share(right, truths["test"].glyphs) for right in (given, counts == digits, left))
+            + " |",
+            flush=True,
+        )
 
 
 def width_of(layout: Layout, digits: int) -> int:
     return layout.first_left[1] + (digits - 1) * layout.next_left[1] + SIDE
 
 
-def share(right: np.ndarray) -> str:
-    low, high = wilson(int(right.sum()), len(right))
+def share(right: np.ndarray, glyphs: Shown) -> str:
+    low, high = share_interval(right, glyphs)
     return f"{right.mean():.1%} ({low:.1%} to {high:.1%})"
 
 

@@ -22,6 +22,7 @@ from PIL import Image
 
 from digitsum.model.devices import describe, prepare
 from digitsum.model.model_file import read_model
+from digitsum.model.precision import is_faster_in_bfloat16
 from digitsum.model.prediction import predict_batch
 from digitsum.places import MODEL, TEST
 from digitsum.reading.images import decode
@@ -42,6 +43,7 @@ def main() -> None:
     device = prepare("auto", words.threads, "--device")
     print(", ".join(f"{name} {value}" for name, value in describe(device).items()))
     model = read_model(MODEL).to(device).eval()
+    model.in_bfloat16 = is_faster_in_bfloat16(model)
     reader = Reader(model)
     strips = np.array(np.load(TEST[0])[: 20 if words.quick else words.images])
     batches = torch.split(torch.from_numpy(strips).to(device), words.batch_size)

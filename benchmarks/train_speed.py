@@ -19,8 +19,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from digitsum.model.architecture import SumModel
 from digitsum.model.cuda_graph import GraphedStep
-from digitsum.model.devices import describe, has_fast_bfloat16, prepare
+from digitsum.model.devices import describe, prepare
 from digitsum.model.heads import HEADS
+from digitsum.model.precision import is_faster_in_bfloat16, multiplies_bfloat16
 from digitsum.model.processes import ProcessGroup
 from digitsum.model.training import Training
 from digitsum.params.loader import read_params
@@ -56,6 +57,7 @@ def main() -> None:
     def training(**architecture: object) -> Training:
         torch.manual_seed(0)
         model = SumModel(params[ModelParams].model_copy(update=architecture), description).to(device)
+        model.in_bfloat16 = is_faster_in_bfloat16(model)
         return Training(model, strips, recipe, ProcessGroup())
 
     for backbone in measured:
@@ -91,7 +93,7 @@ def main() -> None:
 
 
 def matrix_product(device: torch.device) -> Callable[[], object]:
-    dtype = torch.bfloat16 if has_fast_bfloat16(device.type) else torch.float32
+    dtype = torch.bfloat16 if multiplies_bfloat16(device.type) else torch.float32
     left, right = torch.randn(2, SIDE[device.type], SIDE[device.type], device=device).to(dtype)
     return lambda: left @ right
 

@@ -1,11 +1,12 @@
 """Commands around the pipeline. The stages themselves run through DVC: dvc repro."""
 
-import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from digitsum.commands import commands
-from digitsum.errors import InputError
+from digitsum.errors import InputError, one_line, plain
+from digitsum.process import leave, require_environment
+from digitsum.stage import give_up_stdout
 
 
 def parser() -> ArgumentParser:
@@ -25,18 +26,23 @@ def parser() -> ArgumentParser:
 
 
 def main() -> None:
+    require_environment()
     arguments = vars(parser().parse_args())
     command = commands()[arguments.pop("command")]
     try:
         command.run(**arguments)
         sys.stdout.flush()
     except InputError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {plain(str(error))}")
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # stdout was closed early, for example by head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_stdout()
+    except OSError as error:
+        give_up_stdout()
+        sys.exit(plain(f"error: {error.filename or 'standard output'}: {error.strerror or one_line(error)}"))
 
 
 if __name__ == "__main__":
     main()
+    leave()

@@ -1,11 +1,15 @@
-"""Files in foreign formats, read with checks: JSON, YAML and .npy.
+"""Files in foreign formats, read with checks: JSON, YAML, .npy, IDX and CSV.
 
-NumPy is imported where it is needed: stages read params.yaml before its arithmetic is chosen.
+NumPy and pandas are imported where they are needed: stages read params.yaml before its arithmetic is chosen.
 """
 
+import gzip
 import json
+import math
 import re
-from collections.abc import Callable, Hashable
+import warnings
+import zlib
+from collections.abc import Callable, Collection, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,19 +19,38 @@ from digitsum.errors import InputError, one_line
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
 
 def read_json(path: Path) -> Any:
     """
     Raises:
-        InputError: if the file is missing or is not JSON.
+        InputError: if the file is missing, is not JSON, or is too long or too deep.
     """
     try:
+        if path.stat().st_size > LARGEST_JSON:
+            raise InputError(f"{path}: {path.stat().st_size:,} bytes; JSON of at most {LARGEST_JSON:,} is read")
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; the stage before this one writes it (dvc repro)") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as JSON ({error})") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not readable as JSON ({one_line(error)})") from error
+
+
+def read_figures(path: Path) -> dict[str, float]:
+    """Named numbers from a JSON file, such as metrics.
+
+    Raises:
+        InputError: if the file is missing or holds anything but finite numbers.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict) or not all(_is_number(value) for value in found.values()):
+        raise InputError(f"{path}: not an object of names and finite numbers; dvc repro writes it")
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def read_array(path: Path) -> "np.ndarray":
@@ -41,12 +64,15 @@ def read_array(path: Path) -> "np.ndarray":
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; a .npy array is expected")
-        return open_memmap(path, mode="r")
+        with warnings.catch_warnings(action="error"):
+            return open_memmap(path, mode="r")
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; a .npy array is expected") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, EOFError, SyntaxError, MemoryError, OverflowError, TypeError) as error:
+    except Exception as error:  # NumPy parses headers as Python, which fails in a dozen ways
         if "Python objects" in str(error):
             raise InputError(
                 f"{path}: holds Python objects, which are never unpickled; a plain numeric array is expected"
@@ -54,6 +80,67 @@ def read_array(path: Path) -> "np.ndarray":
         raise InputError(f"{path}: truncated, or not a .npy file ({one_line(error, 120)})") from error
 
 
+def write_array(path: Path, array: "np.ndarray") -> None:
+    """
+    Raises:
+        OSError: if the file cannot be written, for example because the disk is full.
+    """
+    import numpy as np
+
+    with path.open("wb") as file:
+        np.save(file, array)
+
+
+def read_idx(path: Path) -> "np.ndarray":
+    """An IDX file of uint8, the format of MNIST, plain or compressed with gzip.
+
+    Raises:
+        InputError: if the file is missing, truncated, or not IDX.
+    """
+    import numpy as np
+
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(LARGEST_IDX + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read ({one_line(error, 120)})") from error
+    rank = content[3] if len(content) > 3 else 0
+    shape = np.frombuffer(content[4 : 4 + 4 * rank], ">u4").tolist() if len(content) >= 4 + 4 * rank else []
+    size = math.prod(shape)
+    if content[:3] != b"\0\0\x08" or not 1 <= rank <= 3 or len(content) != 4 + 4 * rank + size:
+        raise InputError(
+            f"{path}: truncated, or not an IDX file of bytes (header {content[:4].hex()}, {len(content):,} bytes)"
+        )
+    return np.frombuffer(content, np.uint8, size, 4 + 4 * rank).reshape(shape)
+
+
+def read_table(
+    path: Path, columns: Collection[str], text: Collection[str] = (), numeric: Collection[str] = ()
+) -> "pd.DataFrame":
+    """A CSV file with these columns at least; those of `text` are read as text, in which nothing stands for missing.
+
+    Raises:
+        InputError: if the file is missing, is not CSV, or lacks a column, or one of `numeric` holds no numbers.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=not text)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; dvc repro writes it") from error
+    except (OSError, ValueError, OverflowError) as error:
+        raise InputError(f"{path}: not readable as CSV ({one_line(error, 120)})") from error
+    if not set(columns) <= set(table.columns):
+        names = ", ".join(map(str, table.columns[:20]))
+        raise InputError(f"{path}: has the columns {names}; {', '.join(columns)} are needed")
+    for name in numeric:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            raise InputError(f"{path}: the column {name} holds other things than numbers; run dvc repro")
+    return table
+
+
+LARGEST_JSON = 100_000_000  # bytes
+LARGEST_IDX = 1_000_000_000  # bytes, decompressed; MNIST's have 47 million
 LONGEST_YAML = 8_000_000  # characters
 DEEPEST_YAML = 50  # collections within each other
 

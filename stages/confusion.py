@@ -9,7 +9,9 @@ from digitsum.analysis.confusion import analyze
 from digitsum.analysis.report import Evaluation, render_report
 from digitsum.errors import InputError
 from digitsum.files import sha256, whole_folder, write_json, write_text
-from digitsum.formats import read_json
+from digitsum.formats import read_figures, read_json, read_table
+from digitsum.inputs import held
+from digitsum.model.header import read_header
 from digitsum.params.confusion import ConfusionParams
 from digitsum.params.loader import read_params
 from digitsum.places import (
@@ -26,22 +28,30 @@ from digitsum.places import (
 from digitsum.strips.dataset import Description, Strips
 from digitsum.tracking.recording.tracker import tracked
 
+TABLES = {  # of evaluate, and the columns that the report uses
+    "figures": ("figure", "value", "low", "high", "untempered"),
+    "slices": ("slice", "strips", "accuracy", "low", "high", "mae"),
+    "reliability": ("confidence", "accuracy", "low", "high", "strips", "untempered_confidence", "untempered_accuracy"),
+    "coverage": ("coverage", "risk", "probability"),
+}
+
 
 def main() -> None:
     params = read_params()[ConfusionParams]
-    with tracked("confusion") as tracker:
+    with tracked("confusion") as tracker, held("confusion"):
         tracker.params("confusion", params.model_dump())
         tracker.data(PROCESSED, "testing")
         require_predictions_of_this_model()
         highest = 9 * Description.read(PROCESSED / "dataset.json").digits
         test, table = Strips.read(PROCESSED / "test"), predictions.read(PREDICTIONS)
         tables = (
-            pd.read_csv(EVALUATION / f"{field}.csv") for field in ("figures", "slices", "reliability", "coverage")
+            read_table(EVALUATION / f"{name}.csv", columns, numeric=columns[name in ("figures", "slices") :])
+            for name, columns in TABLES.items()
         )
-        evaluation = Evaluation(read_json(METRICS), *tables)
+        evaluation = Evaluation(read_figures(METRICS), *tables)
 
         confusion = analyze(table, highest)
-        page = render_report(evaluation, confusion, test.images, params.examples)
+        page = render_report(read_header(MODEL), evaluation, confusion, test.images, params.examples)
         worst = confusion.wrong.head(params.examples)
         charts = {
             "matrix": draw_matrix(confusion.matrix, by_row=False),
@@ -70,7 +80,7 @@ def require_predictions_of_this_model() -> None:
     """
     origin = read_json(EVALUATION / "origin.json")
     for path in (*TEST, MODEL, PREDICTIONS):
-        if not path.is_file() or sha256(path) != origin.get(str(path)):
+        if not isinstance(origin, dict) or not path.is_file() or sha256(path) != origin.get(str(path)):
             fault = "changed since evaluate wrote it" if path == PREDICTIONS else f"not from this {path}"
             raise InputError(f"{PREDICTIONS}: {fault}, or missing; run dvc repro evaluate")
 

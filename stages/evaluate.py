@@ -9,9 +9,11 @@ from digitsum.analysis.metrics import Evidence, by_slice, measure, scores, with_
 from digitsum.analysis.slices import TOUCHING, slices
 from digitsum.errors import InputError
 from digitsum.files import sha256, whole_folder, write_json
+from digitsum.inputs import held
 from digitsum.model.architecture import SumModel
 from digitsum.model.devices import describe, prepare
 from digitsum.model.model_file import read_model
+from digitsum.model.precision import is_faster_in_bfloat16
 from digitsum.model.prediction import Prediction, predict
 from digitsum.model.temperature import temper
 from digitsum.params.evaluate import EvaluateParams
@@ -23,12 +25,13 @@ from digitsum.tracking.recording.tracker import tracked
 
 def main() -> None:
     params = read_params()[EvaluateParams]
-    with tracked("evaluate") as tracker:
+    with tracked("evaluate") as tracker, held("evaluate"):
         tracker.params("evaluate", params.model_dump())
         tracker.data(PROCESSED, "testing")
         device = prepare(params.device, params.threads, "evaluate.device", params.arithmetic)
-        tracker.tags(describe(device))
         model = read_model(MODEL).to(device)
+        model.in_bfloat16 = is_faster_in_bfloat16(model)
+        tracker.tags(describe(device, model.in_bfloat16))
         tracker.params("model", model.params.model_dump())
         tracker.params("trained_on", model.trained_on)
         require_same_form(model.data, Description.read(PROCESSED / "dataset.json"))
@@ -49,6 +52,7 @@ def main() -> None:
             centres=None if truth is None else truth.centres,
             read=predicted.digits,
             read_centres=predicted.centres,
+            glyphs=None if truth is None else truth.glyphs,
         )
         figures = with_intervals(evidence)
         metrics = measure(evidence, figures)
@@ -58,8 +62,10 @@ def main() -> None:
         correct, probability = evidence.correct, table["probability"].to_numpy()
         tables = {
             "figures": figures,
-            "slices": by_slice(parts, scores(evidence)),
-            "reliability": reliability_with_untempered(probability, evidence.untempered.max(axis=1), correct),
+            "slices": by_slice(parts, scores(evidence), evidence.glyphs),
+            "reliability": reliability_with_untempered(
+                probability, evidence.untempered.max(axis=1), correct, evidence.glyphs
+            ),
             "coverage": risk_by_coverage(probability, correct),
         }
         with whole_folder(EVALUATION) as folder:
@@ -105,7 +111,7 @@ def tabulate(test: Strips, truth: Truth | None, predicted: Prediction, given_sum
     numbers = {"read": predicted.digits, "centres": predicted.centres}
     numbers |= {"read_given_sum": given_sum.digits, "centres_given_sum": given_sum.centres}
     if truth is not None:
-        numbers |= {"digits": truth.digits, "digit_centres": truth.centres}
+        numbers |= {"digits": truth.digits, "digit_centres": truth.centres, "glyphs": truth.glyphs}
     return predictions.tabulate(test.sums, predicted.log_probability, numbers)
 
 

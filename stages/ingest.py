@@ -2,6 +2,7 @@
 
 from digitsum import stage
 from digitsum.files import whole_folder
+from digitsum.inputs import held
 from digitsum.params.ingest import IngestParams
 from digitsum.params.loader import read_params
 from digitsum.params.preprocess import PreprocessParams
@@ -20,7 +21,7 @@ def main() -> None:
     if source.composed:
         Layout.of(strip, params[PreprocessParams])  # refuses a bad layout before the old data are gone
 
-    with tracked("ingest") as tracker:
+    with tracked("ingest") as tracker, held("ingest"):
         tracker.params("ingest", ingest.model_dump())
         arrived = source.read(ingest, strip)
 

@@ -1,11 +1,14 @@
 """Split the data without leakage, compose strips of glyphs, and report on the quality of the data."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from digitsum import stage
 from digitsum.analysis.quality import write_report
 from digitsum.errors import InputError
 from digitsum.files import whole_folder
+from digitsum.inputs import held
 from digitsum.params.loader import read_params
 from digitsum.params.preprocess import PreprocessParams
 from digitsum.params.strip import StripParams
@@ -23,7 +26,7 @@ def main() -> None:
     params = read_params()
     strip, preprocess = params[StripParams], params[PreprocessParams]
 
-    with tracked("preprocess") as tracker:
+    with tracked("preprocess") as tracker, held("preprocess"):
         tracker.params("strip", strip.model_dump())
         tracker.params("preprocess", preprocess.model_dump())
         tracker.data(RAW, "source")
@@ -91,7 +94,8 @@ def compose_parts(
                 f"{RAW}: too few glyphs to split: {part} gets {len(own)} of {len(glyphs)}, and none of them is a "
                 f"{min(missing)}; add glyphs, or change preprocess.val_fraction and test_fraction"
             )
-        parts[part], truths[part] = compose(own, layout, counts[part], stream)
+        parts[part], truth = compose(own, layout, counts[part], stream)
+        truths[part] = replace(truth, glyphs=chosen[truth.glyphs].astype(np.int32))
     return parts, truths
 
 

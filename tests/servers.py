@@ -4,13 +4,15 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest import mock
+from urllib.parse import urlsplit
 from urllib.request import urlopen
+
+import psutil
 
 
 def free_port() -> int:
@@ -20,16 +22,36 @@ def free_port() -> int:
 
 
 @contextmanager
-def mlflow_server(backend: str, artifacts: object, **environment: str) -> Iterator[tuple[str, "_Group"]]:
-    """Its address and processes; artifacts go through it."""
+def mlflow_server(backend: str, artifacts: object, **environment: str) -> Iterator[str]:
+    """Its address; artifacts go through it."""
     port = free_port()
     words = ["mlflow", "server", "--backend-store-uri", backend, "--artifacts-destination", str(artifacts)]
     words += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     here = (
         os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"} | environment
     )
-    with _running(words, here, f"http://127.0.0.1:{port}/health") as processes:
-        yield f"http://127.0.0.1:{port}", processes
+    with _running(words, here, f"http://127.0.0.1:{port}/health"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def frozen(address: str) -> Iterator[None]:
+    """The server of an address accepts connections and answers none of them until the block ends."""
+    processes = [process for process in psutil.process_iter() if _listens(process, urlsplit(address).port)]
+    assert processes, address
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+def _listens(process: psutil.Process, port: int | None) -> bool:
+    with suppress(psutil.Error):  # another user's, or gone meanwhile
+        return any(item.status == "LISTEN" and item.laddr.port == port for item in process.net_connections("tcp4"))
+    return False
 
 
 @contextmanager
@@ -37,38 +59,22 @@ def model_server(model: str, tracking_uri: str) -> Iterator[str]:
     """Where `mlflow models serve` answers."""
     port = free_port()
     words = ["mlflow", "models", "serve", "-m", model, "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
-    here = os.environ | {
-        "MLFLOW_TRACKING_URI": tracking_uri,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
+    here = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
     with _running(words, here, f"http://127.0.0.1:{port}/ping"):
         yield f"http://127.0.0.1:{port}/invocations"
 
 
 @contextmanager
-def _running(words: list[str], environment: dict[str, str], address: str) -> Iterator["_Group"]:
-    """A module of Python's that answers at the address, until the block ends."""
+def _running(words: list[str], environment: dict[str, str], address: str) -> Iterator[None]:
+    """A command that answers at the address, until the block ends."""
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        [sys.executable, "-m", *words], env=environment, stdout=quiet, stderr=quiet, start_new_session=True
-    ) as process:
+    with subprocess.Popen(words, env=environment, stdout=quiet, stderr=quiet, start_new_session=True) as process:
         try:
             wait(address, process)
-            yield _Group(process)
+            yield
         finally:
-            _Group(process).send_signal(signal.SIGKILL)
-
-
-class _Group:
-    """A server and its workers, which signals reach together."""
-
-    def __init__(self, process: subprocess.Popen[bytes]):
-        self._process = process
-
-    def send_signal(self, number: int) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait(address: str, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
@@ -89,7 +95,7 @@ def s3_server() -> Iterator[tuple[str, dict[str, str]]]:
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
     with subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        ["python", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
@@ -126,10 +132,9 @@ def postgres_and_s3(folder: Path) -> Iterator[tuple[str, Callable[[], list[str]]
     try:
         with (
             s3_server() as (endpoint, keys),
-            mlflow_server(database.get_uri(), "s3://digitsum/artifacts", MLFLOW_S3_ENDPOINT_URL=endpoint, **keys) as (
-                uri,
-                _,
-            ),
+            mlflow_server(
+                database.get_uri(), "s3://digitsum/artifacts", MLFLOW_S3_ENDPOINT_URL=endpoint, **keys
+            ) as uri,
         ):
             yield uri, lambda: s3_objects(endpoint)
     finally:

@@ -10,6 +10,10 @@ import pandas as pd
 import pytest
 import torch
 from conftest import ROOT
+from tracked import a_result
+
+from digitsum.tracking.rows.add import add
+from digitsum.tracking.rows.store import opened
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +36,16 @@ def one_thread() -> object:
 def quickly(monkeypatch: pytest.MonkeyPatch, path: str, *words: str) -> None:
     monkeypatch.setattr(sys, "argv", [path, "--quick", *words])
     script(path).main()
+
+
+def test_interval_coverage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    quickly(monkeypatch, "benchmarks/interval_coverage.py")
+    assert capsys.readouterr().out.count("% |") == 18
+
+
+def test_gate_weeks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    quickly(monkeypatch, "benchmarks/gate_weeks.py")
+    assert capsys.readouterr().out.count("% |") == 24
 
 
 @pytest.mark.usefixtures("finished", "one_thread")
@@ -82,3 +96,17 @@ def test_draw_demo(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("pictures")
     script("docs/draw_demo.py").main(folder)
     assert (folder / "demo.png").stat().st_size > 10_000
+
+
+@pytest.mark.usefixtures("page", "mlflow_server")
+def test_draw_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shutil.copy(empty_store, tmp_path)}")
+    with opened() as store:
+        add(store, a_result(f"{0:032x}"))
+        with pytest.raises(SystemExit, match="1 results; a comparison needs two or more"):
+            script("docs/draw_comparison.py").main(tmp_path)
+        for number in range(1, 4):
+            add(store, a_result(f"{number:032x}", q=number, accuracy=0.8 + number / 100))
+    script("docs/draw_comparison.py").main(tmp_path)
+    assert (tmp_path / "comparison.png").stat().st_size > 10_000

@@ -24,14 +24,15 @@ rights = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=
 @settings(max_examples=60, deadline=None)
 @given(rights)
 def test_p_value_is_that_of_fair_coin_tosses(pairs: list[tuple[bool, bool]]) -> None:
-    """A strip on which exactly one model is right is fixed or broken with equal chance."""
+    """A strip on which exactly one model is right is fixed or broken with equal chance; mid-p halves the ties."""
     was, now = (list(part) for part in zip(*pairs, strict=True))
     found = compare_predictions(table([7] * len(pairs), was), table([7] * len(pairs), now))
     assert (found.n, found.fixed) == (len(pairs), pairs.count((False, True)))
     assert found.after - found.before == pytest.approx((found.fixed - found.broken) / found.n)
     flips, fewer = found.fixed + found.broken, min(found.fixed, found.broken)
-    as_uneven = 2 * sum(comb(flips, count) for count in range(fewer + 1)) / 2**flips
-    assert found.p_value == pytest.approx(min(1.0, as_uneven))
+    as_uneven = (2 * sum(comb(flips, count) for count in range(fewer)) + comb(flips, fewer)) / 2**flips
+    assert found.p_value == pytest.approx(as_uneven)
+    assert found.design_effect == 1
     turned = compare_predictions(table([7] * len(pairs), now), table([7] * len(pairs), was))
     assert (turned.fixed, turned.broken, turned.p_value) == (found.broken, found.fixed, pytest.approx(found.p_value))
     fixed, broken = flipped_strips(table([7] * len(pairs), was), table([7] * len(pairs), now))

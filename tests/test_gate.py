@@ -15,6 +15,7 @@ from digitsum.params.gate import GateParams
 GATE = GateParams(
     min_strips=100,
     alpha=0.05,
+    seed_sd=0.0,
     min_improvement=0.01,
     max_calibration_error=0.2,
     min_macro_recall=0.5,
@@ -57,22 +58,37 @@ def test_better_passes_and_worse_does_not(rng: np.random.Generator, images: np.n
     assert judge(good, bad, images, 1, 5.0, GATE).passes
     verdict = judge(bad, good, images, 1, 5.0, GATE)
     assert not verdict.passes
-    assert {"improvement", "McNemar exact p"} <= set(failed(verdict))
+    assert {"improvement", "one-sided p over strips and seeds"} <= set(failed(verdict))
     assert "fails on improvement -15.00 points (at least +1.00)" in str(verdict)
 
 
 def test_the_same_predictions_are_no_improvement(rng: np.random.Generator, images: np.ndarray) -> None:
     same = table(share(rng, 0.9))
-    assert failed(judge(same, same, images, 1, 5.0, GATE)) == ["improvement", "McNemar exact p"]
+    assert failed(judge(same, same, images, 1, 5.0, GATE)) == ["improvement", "one-sided p over strips and seeds"]
 
 
 def test_an_improvement_that_may_be_chance_does_not_pass(rng: np.random.Generator, images: np.ndarray) -> None:
     before = share(rng, 0.9)
     after = before.copy()
-    after[np.flatnonzero(~before)[:5]] = True  # five coins all land on the same side once in 16 times
-    assert failed(judge(table(after), table(before), images, 1, 5.0, GATE)) == ["McNemar exact p"]
-    after[np.flatnonzero(~before)[:6]] = True  # six coins, once in 32 times
-    assert judge(table(after), table(before), images, 1, 5.0, GATE).passes
+    gate = GATE.model_copy(update={"min_improvement": 0.005})
+    after[np.flatnonzero(~before)[:3]] = True  # three coins all show heads once in 8 times; mid-p halves that
+    assert failed(judge(table(after), table(before), images, 1, 5.0, gate)) == ["one-sided p over strips and seeds"]
+    after[np.flatnonzero(~before)[:4]] = True  # four coins, once in 16 times
+    assert judge(table(after), table(before), images, 1, 5.0, gate).passes
+    wide = gate.model_copy(update={"seed_sd": 0.01})
+    assert failed(judge(table(after), table(before), images, 1, 5.0, wide)) == ["one-sided p over strips and seeds"]
+
+
+def test_other_seeds_make_it_a_comparison_of_recipes(rng: np.random.Generator, images: np.ndarray) -> None:
+    """One lucky seed is not enough if its recipe's other seeds are no better; a recipe that always is better passes."""
+    lucky, plain = table(share(rng, 0.95)), table(share(rng, 0.85))
+    assert judge(lucky, plain, images, 1, 5.0, GATE).passes
+    others = [table(share(rng, 0.85)) for _ in range(2)]
+    unlucky = judge(lucky, plain, images, 1, 5.0, GATE, (others, others))
+    assert "one-sided p over strips and seeds" in failed(unlucky)
+    assert "Over 3 and 3 seeds, the recipes have 85.00% and 88.33%" in str(unlucky)
+    better = [table(share(rng, 0.95)) for _ in range(2)]
+    assert judge(lucky, plain, images, 1, 5.0, GATE, (better, others)).passes
 
 
 def test_one_broken_slice_is_enough(images: np.ndarray) -> None:

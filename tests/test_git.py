@@ -1,5 +1,6 @@
 """Git in the folder where the project is, whatever the user's settings and variables are: real git."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,18 @@ def test_revision_that_looks_like_an_option_is_none(tmp_path: Path, monkeypatch:
     assert commit_of("HEAD") == commit_of(commit[:7]) == commit
     for revision in ("--all", "-h", "nothing", "", "HEAD\n"):
         assert commit_of(revision) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_checkout_of_another_owner_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call("git", "init", "-q", str(tmp_path / "theirs"))
+    for path in (tmp_path / "theirs", tmp_path / "theirs" / ".git"):
+        os.chown(path, 12345, 12345)
+    monkeypatch.chdir(tmp_path / "theirs")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    with pytest.raises(InputError, match=r"belongs to another user.*safe\.directory"):
+        head_commit()
 
 
 def test_what_is_no_repository_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

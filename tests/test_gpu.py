@@ -8,9 +8,8 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from conftest import advance, zeros_apart
+from samples import advance, zeros_apart
 
-from digitsum.model import architecture as architecture_module
 from digitsum.model.architecture import SumModel
 from digitsum.model.cuda_graph import WARM_UP
 from digitsum.model.devices import prepare
@@ -55,6 +54,7 @@ def start(
     def make(**architecture: object) -> Training:
         torch.manual_seed(1)
         model = SumModel(tiny_model_params.model_copy(update=architecture), description).to(gpu)
+        model.in_bfloat16 = True
         return Training(model, strips, recipe.model_copy(update=changed), ProcessGroup())
 
     return make
@@ -102,11 +102,9 @@ def test_resumes_bit_by_bit(start: Callable[..., Training], strips: Strips, kill
 
 
 @pytest.mark.parametrize("head", get_args(ModelParams.model_fields["head"].annotation))
-def test_every_head_learns_and_reads_as_on_the_cpu(
-    start: Callable[..., Training], strips: Strips, head: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(architecture_module, "has_fast_bfloat16", lambda _: False)
+def test_every_head_learns_and_reads_as_on_the_cpu(start: Callable[..., Training], strips: Strips, head: str) -> None:
     training = start(head=head)
+    training.model.in_bfloat16 = training.averaged.in_bfloat16 = False
     advance(training, strips, STEPS if head == "columns" else CUT)
     model = training.averaged
     for sums in (None, strips.sums):

@@ -117,10 +117,11 @@ def test_the_table_holds_every_metric_in_the_order_of_the_file(rng: np.random.Ge
     centres = np.broadcast_to([20, 60], digits.shape)
     log_probability = np.log(np.full((40, 19), 0.01 / 18) + (0.99 - 0.01 / 18) * np.eye(19)[read.sum(axis=1)])
     truth = {"digits": digits, "centres": centres, "read": read, "read_centres": centres}
+    truth["glyphs"] = rng.integers(0, 30, (40, 2))
     whole = evidence(digits.sum(axis=1), log_probability, touching=np.arange(40) < 5, **truth)
     by_evaluate = measure(whole, with_intervals(whole))
     numbers = {"digits": digits, "digit_centres": centres, "read": read, "centres": centres}
-    numbers |= {"read_given_sum": digits, "centres_given_sum": centres}
+    numbers |= {"read_given_sum": digits, "centres_given_sum": centres, "glyphs": whole.glyphs}
     by_confusion = analyze(tabulate(whole.sums, log_probability, numbers), 18).metrics
     assert [*by_evaluate, *by_confusion] == list(METRICS)
     for name, metric in METRICS.items():

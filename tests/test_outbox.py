@@ -1,7 +1,6 @@
 """Cut off anywhere and called again, recording sends nothing twice and leaves nothing out; and it ends no stage."""
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from conftest import ROOT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shell import call
+from tracked import a_result
 
 from digitsum.dependencies import neighbors
 from digitsum.errors import InputError
@@ -28,8 +28,8 @@ from digitsum.tracking.recording.outbox import Parcel, Process, parcels
 from digitsum.tracking.recording.tracker import OutboxTracker, tracked
 from digitsum.tracking.results import checksums, patches
 from digitsum.tracking.results.dvc_files import essence
-from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.add import add
+from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.models import ModelForm
 from digitsum.tracking.rows.store import Store
 
@@ -112,28 +112,12 @@ def test_parcel_is_sent_once(store: Store, after: bool, tmp_path: Path, monkeypa
     raise AssertionError("never sent without a cut")
 
 
-def test_experiment_of_a_relative_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_experiment_of_a_relative_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, "mlflow.db")
     store = Store.at("sqlite:///mlflow.db")
     location = store.client.get_experiment(store.experiment).artifact_location
     assert location == (tmp_path / "mlartifacts").as_uri()
-
-
-def a_result(key: str) -> Occurrence:
-    stages = {
-        "make": {"cmd": "m", "params": {"params.yaml": {"p": {"q": 1}}}, "outs": [{"path": "data/raw", "md5": key}]},
-        "judge": {
-            "cmd": "j",
-            "deps": [{"path": "data/raw", "md5": key}, {"path": "code.py", "md5": "c" * 32}],
-            "outs": [{"path": "reports/m.json", "md5": "5" * 32}, {"path": "models/m", "md5": "d" * 32}],
-        },
-    }
-    lock = json.dumps({"stages": stages})
-    pipeline = json.dumps({"stages": {"make": {}, "judge": {"metrics": ["reports/m.json"]}}})
-    figures = {"reports/m.json": '{"accuracy": 0.75, "mistakes": 3}'}
-    return Occurrence(
-        "commit 1", lock, pipeline, figures, None, key[::-1] + "0" * 8, True, "0" * 40, "diff", 1_700_000_000_000
-    )
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -141,24 +125,25 @@ def test_row_is_added_once(store: Store, after: bool, tmp_path: Path) -> None:
     client = store.client
     model = client.create_logged_model(store.experiment, "m", None, {"digitsum.md5": "d" * 32}).model_id
     client.finalize_logged_model(model, "READY")
-    form = ModelForm("models/m", "loader", tmp_path, (), lambda _: ([], []))
+    form = ModelForm("models/m", "loader", tmp_path, (), lambda _: ([], []), ("p",), lambda *_: "", lambda *_: "")
+    contents = Contents(form, (), (), lambda page, _: page)
     for calls in range(1, 30):
         result = a_result(f"{calls:031x}{int(after)}")
         made = store.begin("make", {"digitsum.stage": "make", "digitsum.made": result.stage_key("make")}, 1)
         store.end(made, "FINISHED", 2)
         try:
-            ended = add(cut(store, calls, after), result, form)
+            ended = add(cut(store, calls, after), result, contents)
         except CutError:
             ended = False
-        add(store, result, form)
-        assert not add(store, result, form)
+        add(store, result, contents)
+        assert not add(store, result, contents)
         (row,) = store.runs({"digitsum.result": result.key})
         assert row.status == "FINISHED"
         assert row.metrics == {"accuracy": 0.75, "mistakes": 3}
         assert row.params == {"p.q": "1"}
         assert row.models == (model,)
         runs = store.runs({"mlflow.parentRunId": row.id})
-        assert sorted(run.name for run in runs) == ["judge (restored)", "make"]
+        assert sorted(run.name for run in runs) == [f"{row.name}: judge (restored)", f"{row.name}: make"]
         assert {run.status for run in runs} == {"FINISHED"}
         assert store.artifacts(row.id) == {"dvc.lock", "changes.patch"}
         if ended:
@@ -415,8 +400,8 @@ def test_essence_leaves_out_sizes() -> None:
     assert essence(lock % 1) == essence(lock % 2)
 
 
-def test_experiment_is_made_once(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+def test_experiment_is_made_once(tmp_path: Path, empty_store: Path) -> None:
+    uri = f"sqlite:///{shutil.copy(empty_store, tmp_path)}"
     first = Store.at(uri)
     first.client.delete_experiment(first.experiment)
     again = Store.at(uri)

@@ -1,10 +1,13 @@
 """The whole of it as its user runs it: real dvc, real MLflow, processes of their own."""
 
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import change, digests, run
+from conftest import ROOT, change, digests, run
 from shell import call, start, wait_for
 
 
@@ -16,6 +19,26 @@ def test_bad_input_ends_in_one_line(repository: Path) -> None:
     said = call("python", "-m", "digitsum", "summary", code=1)
     assert said.startswith("error: reports/metrics.json: ")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("-m", "digitsum", "summary"), ("-m", "stages.ingest")])
+def test_full_standard_output_is_one_line(project: Path, words: tuple[str, ...]) -> None:
+    (project / "reports").mkdir()
+    shutil.copy(ROOT / "reports" / "metrics.json", project / "reports")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.endswith("No space left on device\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_name_of_a_file_that_is_no_text_is_one_line() -> None:
+    words = [os.fsencode(sys.executable), b"-m", b"digitsum", b"use", b"a\nb\xff\x1b[2J.yaml"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: a\\nb\\udcff\\x1b[2J.yaml: no such file")
+    assert done.stderr.count(b"\n") == 1
 
 
 @pytest.mark.usefixtures("repository")

@@ -1,5 +1,6 @@
 """Files from outside are refused in one line that names the file, or come through unchanged."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from conftest import change
 
 from digitsum.errors import InputError
+from digitsum.files import sha256
 from digitsum.strips import raw
 from digitsum.strips.dataset import Strips
 from digitsum.strips.glyphs import Glyphs
@@ -42,6 +44,11 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no images": (lambda d: (d / "data0.npy").unlink(), "data0.npy", "lab0.npy is there"),
     "numbered otherwise": (lambda d: np.save(d / "data01.npy", IMAGES), "data01.npy", "not data0.npy, data1.npy or so"),
     "not numbered": (lambda d: np.save(d / "lab.npy", np.zeros(3)), "lab.npy", "not lab0.npy, lab1.npy or so"),
+    "numbered in another script": (
+        lambda d: np.save(d / "data1\N{ARABIC-INDIC DIGIT THREE}.npy", IMAGES),
+        "data1",
+        "not data0.npy, data1.npy or so",
+    ),
     "empty file": (lambda d: (d / "data0.npy").write_bytes(b""), "data0.npy", "empty"),
     "truncated": (lambda d: truncate(d / "data0.npy"), "data0.npy", "truncated"),
     "not npy": (lambda d: (d / "data0.npy").write_text("hello"), "data0.npy", "not a .npy file"),
@@ -172,6 +179,47 @@ def test_damaged_mnist_is_refused(mnist_root: Path, file: str) -> None:
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(InputError, match="MNIST"):
         from_mnist(mnist_root)
+
+
+@pytest.mark.parametrize("form", ["plain", "beside", "dotted", "compressed"])
+def test_other_names_of_mnist_are_the_same_data(mnist_root: Path, form: str) -> None:
+    wanted = from_mnist(mnist_root)
+    raw_folder = mnist_root / "MNIST" / "raw"
+    for file in list(raw_folder.iterdir()):
+        if form == "beside":
+            file.rename(mnist_root / file.name)
+        elif form == "dotted":
+            file.rename(file.with_name(file.name.replace("-idx", ".idx")))
+        elif form == "compressed":
+            file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+            file.unlink()
+    arrived = from_mnist(mnist_root)
+    assert arrived.origin == wanted.origin
+    for name in raw.GLYPH_FILES:
+        assert np.array_equal(getattr(arrived.content, name), getattr(wanted.content, name))
+
+
+def test_checksums_are_those_of_the_files(mnist_root: Path) -> None:
+    files = (mnist_root / "MNIST" / "raw").iterdir()
+    assert from_mnist(mnist_root).origin == {"files": {file.name: sha256(file) for file in sorted(files)}}
+
+
+def test_incomplete_mnist_names_the_missing_file(mnist_root: Path) -> None:
+    (mnist_root / "MNIST" / "raw" / "train-labels-idx1-ubyte").unlink()
+    with pytest.raises(InputError, match="but no train-labels-idx1-ubyte"):
+        from_mnist(mnist_root)
+
+
+def test_wrong_root_of_mnist_leaves_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
+    monkeypatch.setenv("HOME", str(project / "home"))
+    change(project, "ingest", source="mnist", mnist_root="~/mnist")
+    before = sorted(project.iterdir())
+    with pytest.raises(InputError, match="home/mnist: MNIST is not there, nor can it be downloaded"):
+        ingest.main()
+    left = {path.name for path in set(project.iterdir()) - set(before)}
+    assert left <= {".digitsum"}
+    assert not list(project.rglob("MNIST"))
 
 
 def test_folder_that_cannot_be_written(project: Path) -> None:

@@ -21,11 +21,12 @@ from digitsum.params.loader import read_params
 from digitsum.recipes import apply
 
 TEXT = (ROOT / "params.yaml").read_text()
+EPOCHS = yaml.safe_load(TEXT)["train"]["epochs"]
 NUMBERS = some.one_of(some.integers(-2, 10), some.floats(allow_nan=False), some.just(1e-5), some.just(123456.789012))
 VALUES = some.one_of(
     some.none(), some.booleans(), NUMBERS, some.lists(NUMBERS, max_size=3), some.text(max_size=5), some.just("mnist")
 )
-REUSED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+REUSED = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def leaves(values: dict, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -134,7 +135,8 @@ def test_files_that_are_no_recipe_are_refused(tmp_path: Path) -> None:
 
 def test_params_that_cannot_be_edited_are_named(tmp_path: Path) -> None:
     recipe, params = written(tmp_path, {"train": {"epochs": 4}})
-    for text in (TEXT.replace("epochs: 3", "epochs: 0"), TEXT.replace("  epochs: 3", "  epochs: 3\n  epochs: 3")):
+    line = f"  epochs: {EPOCHS}"
+    for text in (TEXT.replace(line, "  epochs: 0"), TEXT.replace(line, f"{line}\n{line}")):
         params.write_text(text)
         with pytest.raises(InputError, match=f"^{params}: "):
             apply(recipe, params)
@@ -155,10 +157,12 @@ def test_recipes_of_the_project_hold(tmp_path: Path, recipe: Path) -> None:
 @pytest.mark.usefixtures("project")
 def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(ROOT / "params.yaml", "params.yaml")
-    Path("recipe.yaml").write_text("train:\n  epochs: 5\nmodel:\n  init_from: a.safetensors\n")
+    Path("recipe.yaml").write_text(f"train:\n  epochs: {EPOCHS + 1}\nmodel:\n  init_from: a.safetensors\n")
     monkeypatch.setattr(sys, "argv", ["digitsum", "use", "recipe.yaml"])
     main()
-    assert capsys.readouterr().out == "model.init_from: null -> a.safetensors\ntrain.epochs: 3 -> 5\n"
+    assert capsys.readouterr().out == (
+        f"model.init_from: null -> a.safetensors\ntrain.epochs: {EPOCHS} -> {EPOCHS + 1}\n"
+    )
     Path("recipe.yaml").write_text("train:\n  epochs: 0\n")
     with pytest.raises(SystemExit, match=r"^error: recipe\.yaml: `train\.epochs` is 0; input should be greater"):
         main()

@@ -10,6 +10,7 @@ from shell import call
 from digitsum.retraining.dvc_runs import require_remote
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verified", [False, True])
 def test_object_that_was_replaced_on_s3_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verified: bool

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import advance, expect_zeros, files_no_larger_than, zeros_apart
+from conftest import files_no_larger_than
+from samples import advance, expect_zeros, zeros_apart
 
 from digitsum.errors import InputError
 from digitsum.model import checkpoint as checkpoint_module
@@ -29,7 +30,7 @@ def strips() -> Strips:
     return zeros_apart(16)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start(
     strips: Strips,
     tiny_model_params: ModelParams,
@@ -47,6 +48,11 @@ def start(
         return Training(expect_zeros(SumModel(tiny_model_params, description)), strips, recipe, ProcessGroup())
 
     return make
+
+
+@pytest.fixture(scope="module")
+def never_killed(start: Callable[[], Training], strips: Strips) -> bytes:
+    return advance(start(), strips, 12)
 
 
 def saved(training: Training, folder: Path) -> Checkpoint:
@@ -78,8 +84,9 @@ def test_last_step_of_an_epoch_is_of_that_epoch(start: Callable[[], Training], s
 
 
 @pytest.mark.parametrize("killed_after", [1, 3, 4, 6, 11, 12])
-def test_resumes_bit_by_bit(start: Callable[[], Training], strips: Strips, tmp_path: Path, killed_after: int) -> None:
-    never_killed = advance(start(), strips, 12)
+def test_resumes_bit_by_bit(
+    start: Callable[[], Training], strips: Strips, never_killed: bytes, tmp_path: Path, killed_after: int
+) -> None:
     first = start()
     advance(first, strips, killed_after)
     checkpoint = saved(first, tmp_path)
@@ -91,7 +98,10 @@ def test_resumes_bit_by_bit(start: Callable[[], Training], strips: Strips, tmp_p
     assert advance(second, strips, 12) == never_killed
 
 
-PARTS = ["model", "average", "optimizers", "shuffle_rng", "step_rng", "step", "shuffled", "totals", "cuttings", "curve"]
+PARTS = [
+    *("model", "average", "optimizers", "shuffle_rng", "step_rng", "step", "shuffled"),
+    *("totals", "marks", "cuttings", "curve"),
+]
 
 
 def test_parts_are_all_there_are(start: Callable[[], Training]) -> None:
@@ -100,9 +110,8 @@ def test_parts_are_all_there_are(start: Callable[[], Training]) -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_part_of_the_state_is_needed(
-    start: Callable[[], Training], strips: Strips, tmp_path: Path, part: str
+    start: Callable[[], Training], strips: Strips, never_killed: bytes, tmp_path: Path, part: str
 ) -> None:
-    never_killed = advance(start(), strips, 12)
     first = start()
     advance(first, strips, 6)
     state: Any = saved(first, tmp_path).load()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import composed, expect_zeros, zeros_apart
+from samples import composed, expect_zeros, zeros_apart
 
 from digitsum.model.architecture import SumModel
 from digitsum.model.self_training import cut_glyphs, mixed_batch, readable, recomposed_digits

@@ -14,7 +14,7 @@ from conftest import Opener
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
 
-from digitsum.commands._models import model_file, model_form
+from digitsum.commands._models import model_file, row_contents
 from digitsum.errors import InputError
 from digitsum.model.architecture import SumModel
 from digitsum.model.counting import IMPOSSIBLE
@@ -24,7 +24,7 @@ from digitsum.model.serving import ServedModel
 from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
 from digitsum.tracking.results.checksums import checksum
-from digitsum.tracking.results.result import Result
+from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.models import log_model
 from digitsum.tracking.rows.registry import Registry
 from digitsum.tracking.rows.store import Store
@@ -50,7 +50,8 @@ def champion(
     store = Store.at(f"sqlite:///{tmp_path / 'mlflow.db'}")
     run = store.begin("row", {"digitsum.result": "x"}, 0)
     stages = {"train": {"cmd": "x", "outs": [{"path": FILE, "md5": checksum(Path(FILE))}]}}
-    logged = log_model(store, run, model_form(), Result("row", json.dumps({"stages": stages})))
+    result = Occurrence("row", json.dumps({"stages": stages}), "", {}, None, "", False, "", "", 0)
+    logged = log_model(store, run, row_contents().model, result)
     assert logged is not None
     store.client.log_outputs(run, [LoggedModelOutput(logged, 0)])
     registry = Registry(store)
@@ -132,6 +133,12 @@ def test_mlflow_serves_the_champion(
             ({"images": []}, "application/json", 400, "exactly one of the input fields"),
             (b'{"inputs": [', "application/json", 400, "valid JSON"),
             (b"a,b", "text/csv", 400, "parse input"),
+            (b'{"inputs": ' + b"[" * 100_000, "application/json", 400, "cannot be read"),
+            (b'{"inputs": [[[' + b"9" * 5000 + b"]]]}", "application/json", 400, "cannot be read"),
+            (b'{"inputs": [[[' + b"9" * 500 + b"]]]}", "application/json", 400, ""),
+            (b'{"inputs": [[[1e999]]]}', "application/json", 400, ""),
+            (b'{"inputs": {"a": 1}}', "application/json", 400, ""),
+            (b"\xff\xfe", "application/json", 400, ""),
             (b"\x89PNG", "image/png", 415, "only supports the following content types"),
         ):
             status, answer = post(content, kind)

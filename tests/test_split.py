@@ -59,15 +59,17 @@ def test_parts_by_pixels_have_their_shares(rng: np.random.Generator, seed: int) 
 
 
 def test_no_glyph_on_both_sides() -> None:
-    """Each glyph has a grey value of its own, so that the strips say which glyphs are in them."""
+    """Each glyph has a gray value of its own, so strips show their glyphs; the truth has the numbers of the source."""
     count = 200
     images = np.broadcast_to(np.arange(1, count + 1, dtype=np.uint8)[:, None, None], (count, SIDE, SIDE)).copy()
     glyphs = Glyphs(images, (np.arange(count) % 10).astype(np.uint8), np.zeros(count, bool))
     apart = Layout(4, 40, 168, first_left=(0, 14), next_left=(28, 42), top=(0, 12))
-    parts, _ = compose_parts(glyphs, apart, {"train": 300, "val": 100, "test": 100}, (0.15, 0.15), seed=3)
+    parts, truths = compose_parts(glyphs, apart, {"train": 300, "val": 100, "test": 100}, (0.15, 0.15), seed=3)
     used = [set(np.unique(parts[part].images)) - {0} for part in PARTS]
     assert all(len(values) > 20 for values in used)
     assert disjoint(used)
+    for part, values in zip(PARTS, used, strict=True):
+        assert set((1 + np.unique(truths[part].glyphs)).tolist()) == values
 
 
 def test_no_strip_on_both_sides(rng: np.random.Generator) -> None:

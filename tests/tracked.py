@@ -1,6 +1,8 @@
-"""The command line in this process, and what MLflow has after it."""
+"""The command line in this process, what MLflow has after it, and a result to give it."""
 
 import io
+import json
+import shutil
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from digitsum.__main__ import main
+from digitsum.tracking.results.result import Occurrence
 
 ON = {"DIGITSUM_TRACKING": "on"}
 
@@ -38,6 +41,7 @@ def digitsum(*words: str, code: int = 0, **environment: str) -> str:
         for name, value in (ON | environment).items():
             patch.setenv(name, value)
         patch.setattr(sys, "argv", ["digitsum", *words])
+        patch.setattr(sys, "executable", shutil.which("python"))  # a warm one, for what it starts
         ended: int | str | None = 0
         try:
             main()
@@ -62,3 +66,21 @@ def stage_runs(uri: str = "") -> list[Any]:
 
 def aliases(client: MlflowClient) -> dict[str, int]:
     return {name: int(version) for name, version in client.get_registered_model("digitsum").aliases.items()}
+
+
+def a_result(key: str, q: int = 1, accuracy: float = 0.75) -> Occurrence:
+    """A result that no stage computed; others have another key, of up to 32 hexadecimal digits."""
+    stages = {
+        "make": {"cmd": "m", "params": {"params.yaml": {"p": {"q": q}}}, "outs": [{"path": "data/raw", "md5": key}]},
+        "judge": {
+            "cmd": "j",
+            "deps": [{"path": "data/raw", "md5": key}, {"path": "code.py", "md5": "c" * 32}],
+            "outs": [{"path": "reports/m.json", "md5": "5" * 32}, {"path": "models/m", "md5": "d" * 32}],
+        },
+    }
+    lock = json.dumps({"stages": stages})
+    pipeline = json.dumps({"stages": {"make": {}, "judge": {"metrics": ["reports/m.json"]}}})
+    figures = {"reports/m.json": json.dumps({"accuracy": accuracy, "mistakes": 3})}
+    return Occurrence(
+        "commit 1", lock, pipeline, figures, None, key[::-1] + "0" * 8, True, "0" * 40, "diff", 1_700_000_000_000
+    )

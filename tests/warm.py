@@ -1,15 +1,18 @@
 """A Python that has the large libraries imported already.
 
 `python -m stages.train` imports torch for three seconds, then trains a tiny model for a tenth of one, and the tests
-run hundreds of stages. A server with the libraries imported, and nothing of the project, forks for each of them. The
-fork takes over the arguments, the environment, the current directory and the open files of its client, imports the
-project from that directory as any Python does, and gets the signals that the client gets.
+run hundreds of stages, and DVC as often. A server with the libraries imported, and nothing of the project, forks for
+each of them. The fork takes over the arguments, the environment, the current directory and the open files of its
+client (see ask.py), imports the project from that directory as any Python does, and gets the signals that the client
+gets.
 """
 
 import atexit
+import ctypes
 import gc
 import importlib
-import json
+import io
+import marshal
 import os
 import runpy
 import select
@@ -24,34 +27,34 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-MODULES = (
-    "stages",
-    "digitsum",
-    "torch",
-    "two_processes",
-)  # what is worth a fork; for all else a client becomes an ordinary Python
 LIBRARIES = """
-    dvc.utils.strictyaml jaxtyping jinja2 markupsafe matplotlib.backends.backend_agg matplotlib.pyplot mlflow
+    dvc.cli dvc.commands.repro dvc.repo.experiments dvc.repo.reproduce dvc.utils.strictyaml flask graphene jaxtyping
+    boto3 jinja2 markupsafe matplotlib.backends.backend_agg matplotlib.pyplot mlflow
     mlflow.pyfunc mlflow.pytorch mlflow.store.tracking.sqlalchemy_store numpy pandas PIL.Image pydantic psutil
     ruamel.yaml safetensors.torch scipy.ndimage scipy.optimize scipy.stats sklearn.datasets sklearn.metrics torch
-    torch.distributed torch.nn.functional torchvision.models tqdm yaml
+    torch.distributed torch.nn.functional torchvision.models tqdm uvicorn yaml
 """
+
+
+TITLE = 2000  # bytes of a command line that a fork can show in place of the server's
 
 
 @contextmanager
 def server(folder: Path) -> Iterator[Path]:
-    """A folder with a `python` for PATH, which stands for this one for as long as the block lasts."""
-    address, client = folder / "socket", folder / "bin" / "python"
-    client.parent.mkdir()
-    client.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{__file__}" ask "{address}" "$0" "$@"\n')
-    client.chmod(0o755)
+    """A folder for PATH with commands that ask a server for as long as the block lasts."""
+    address, clients = folder / "socket", folder / "bin"
+    clients.mkdir()
+    for name in ("python", "dvc", "mlflow", "uvicorn"):
+        ask = Path(__file__).with_name("ask.py")
+        (clients / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{ask}" "{address}" "$0" "$@"\n')
+        (clients / name).chmod(0o755)
     with (folder / "log").open("w") as log, listening(address) as listener:
-        words = [sys.executable, __file__, "serve", str(listener.fileno())]
+        words = [sys.executable, __file__, str(listener.fileno()), " " * TITLE]
         process = subprocess.Popen(
             words, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        yield client.parent
+        yield clients
     finally:
         process.kill()
         process.wait()
@@ -85,22 +88,33 @@ def load() -> None:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     for name in LIBRARIES.split():
         importlib.import_module(name)
+    from matplotlib.figure import Figure
+    from sqlalchemy.orm import configure_mappers
+
+    configure_mappers()
+    figure = Figure(layout="constrained")
+    figure.add_subplot(xscale="log")
+    for form in ("png", "svg"):  # fonts are found, and the grammar of formulas is built
+        figure.savefig(io.BytesIO(), format=form)
     gc.freeze()  # or a collection in a fork would copy every page
 
 
 def attend(connection: socket.socket) -> None:
     """Forks once more and returns in that fork; tells the client how it ended, and ends it if the client is gone."""
     message, files, _, _ = socket.recv_fds(connection, 1 << 20, 3)
-    call = json.loads(message)
+    call = marshal.loads(message)  # noqa: S302 (of ask.py)
     if (fork := os.fork()) == 0:
         connection.close()
         become(call, files)
         return
+    for file in files:
+        os.close(file)  # or a pipe that the fork closes would stay open
     connection.sendall(f"{fork}\n".encode())
     ended = os.pidfd_open(fork)
     readable, _, _ = select.select([connection, ended], [], [])
     if ended not in readable:
-        os.kill(fork, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(fork, signal.SIGKILL)
     _, status = os.waitpid(fork, 0)
     with suppress(OSError):
         connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
@@ -113,15 +127,24 @@ def become(call: dict[str, Any], files: list[int]) -> None:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
+    os.setsid()  # what it starts goes with it
+    show(call["words"])
     os.environ.clear()
     os.environ.update(call["environment"])
     os.chdir(call["folder"])
     sys.argv[:], sys.executable = call["words"], call["executable"]
-    sys.path[:1] = [call["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.path[:1] = [call["path"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     parents = psutil.Process.parents  # the client's are ours, as for a dvc above it
     psutil.Process.parents = lambda process: parents(
         psutil.Process(call["client"]) if process.pid == os.getpid() else process
     )
+
+
+def show(words: list[str]) -> None:
+    """Show these words as the command line of this process; stages look for a dvc above them."""
+    start, end = map(int, Path("/proc/self/stat").read_text().rpartition(")")[2].split()[45:47])
+    line = b"".join(word.encode() + b"\0" for word in words)[: end - start - 1]
+    ctypes.memmove(start, line.ljust(end - start, b"\0"), end - start)
 
 
 def run(module: str) -> None:
@@ -144,35 +167,6 @@ def run(module: str) -> None:
     os._exit(code or 0)
 
 
-def ask(address: str, executable: str, words: list[str]) -> None:
-    """The client: what its module does, and its end, are those of a fork."""
-    given = words[1:] if words[:1] == ["-u"] else words  # as torchrun gives it
-    if given[:1] != ["-m"] or given[1].partition(".")[0] not in MODULES:
-        os.execv(sys.executable, [sys.executable, *words])
-    call = {"words": given[1:], "folder": str(Path.cwd()), "environment": dict(os.environ)}
-    call |= {"client": os.getpid(), "executable": executable}
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(address)
-        socket.send_fds(connection, [json.dumps(call).encode()], [0, 1, 2])
-        with connection.makefile() as answers:
-            fork = int(answers.readline())
-
-            def pass_on(number: int, _: object) -> None:
-                with suppress(ProcessLookupError):  # it has just ended
-                    os.kill(fork, number)
-
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                signal.signal(number, pass_on)
-            code = int(answers.readline())
-    if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
-        os.kill(os.getpid(), -code)
-    sys.exit(code)
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "ask":
-        ask(sys.argv[2], sys.argv[3], sys.argv[4:])
-    else:
-        serve(socket.socket(fileno=int(sys.argv[2])))
-        run(sys.argv[0])
+    serve(socket.socket(fileno=int(sys.argv[1])))
+    run(sys.argv[0])

@@ -12,7 +12,7 @@ from jaxtyping import Int, Integer
 from scipy.optimize import linear_sum_assignment
 
 from digitsum.analysis import predictions
-from digitsum.analysis.intervals import wilson
+from digitsum.analysis.sharing import share_interval
 from digitsum.strips.glyphs import SIDE
 
 # pixels between a digit and its reading, at most: less than half a glyph. By default (preprocess.next_left) the centers
@@ -83,11 +83,12 @@ def causes(changed: pd.DataFrame, strips: Iterable[int]) -> list[str]:
     found = []
     for strip in strips:
         pairs = by_strip[strip].to_numpy().tolist() if strip in by_strip else []
-        found.append(" and ".join(sorted(_in_words(*pair) for pair in pairs)) or ADDS_UP)
+        found.append(" and ".join(sorted(in_words(*pair) for pair in pairs)) or ADDS_UP)
     return found
 
 
-def _in_words(digit: int, read: int) -> str:
+def in_words(digit: int, read: int) -> str:
+    """A misread digit, such as "9 read as 4"; either digit may be NONE."""
     if read == NONE:
         return f"{digit} missed"
     return f"{digit} read as {read}" if digit != NONE else f"{read} read where there is none"
@@ -112,9 +113,9 @@ def agreement(
     wrong = table[table["predicted"] != table["sum"]]
     metrics: dict[str, float] = {}
     if len(wrong):
-        right = int((wrong["read_given_sum"] == wrong["digits"]).sum())
-        low, high = wilson(right, len(wrong))
-        metrics = {"attributed": right / len(wrong), "attributed_low": low, "attributed_high": high}
+        right = (wrong["read_given_sum"] == wrong["digits"]).to_numpy()
+        low, high = share_interval(right, predictions.numbers(wrong, "glyphs"))
+        metrics = {"attributed": float(right.mean()), "attributed_low": low, "attributed_high": high}
     misread = ~np.eye(TYPES, dtype=bool)
     total = (inferred + known)[misread].sum()
     if total:

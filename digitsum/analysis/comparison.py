@@ -1,15 +1,16 @@
 """What changed from one result to another: strip by strip, and metric by metric."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
-from scipy.stats import binomtest
 
+from digitsum.analysis import predictions
 from digitsum.analysis.metrics import BOUND, described
+from digitsum.analysis.sharing import Glyphs, effect_on_difference, paired_p
 from digitsum.errors import InputError
 
 
@@ -18,8 +19,9 @@ class Comparison:
     """Two models on the same n strips.
 
     `fixed` counts strips that were wrong before and are right after, `broken` those that were right before and are
-    wrong after; `before` and `after` are accuracies. `p_value` is from McNemar's test (Psychometrika 12, 1947), exact
-    and two-sided, which takes strips for independent. Strips that share glyphs are not, so the true p-value is larger.
+    wrong after; `before` and `after` are accuracies. `p_value` is from McNemar's test (Psychometrika 12, 1947),
+    two-sided with mid-p. `design_effect` is by how much the variance of fixed less broken strips is larger than for
+    independent strips, and the test allows for it; it is 1 where the glyphs are unknown.
     """
 
     n: int
@@ -28,6 +30,7 @@ class Comparison:
     before: float
     after: float
     p_value: float
+    design_effect: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def compare_predictions(before: pd.DataFrame, after: pd.DataFrame) -> Comparison
     Raises:
         InputError: if the tables are of different strips.
     """
-    return _paired_test(*_both_right(before, after))
+    return _paired_test(*_both_right(before, after), glyphs_of(before, after))
 
 
 def compare_by_slice(
@@ -87,8 +90,13 @@ def compare_by_slice(
         InputError: if the tables are of different strips.
     """
     was, now = _both_right(before, after)
-    rows = [{"slice": name} | asdict(_paired_test(was[part], now[part])) for name, part in slices.items() if part.any()]
-    return pd.DataFrame(rows, columns=["slice", "n", "before", "after", "fixed", "broken", "p_value"])
+    glyphs = glyphs_of(before, after)
+    rows = [
+        {"slice": name} | asdict(_paired_test(was[part], now[part], None if glyphs is None else glyphs[part]))
+        for name, part in slices.items()
+        if part.any()
+    ]
+    return pd.DataFrame(rows, columns=["slice", *(field.name for field in fields(Comparison))])
 
 
 def flipped_strips(before: pd.DataFrame, after: pd.DataFrame) -> tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
@@ -101,17 +109,35 @@ def flipped_strips(before: pd.DataFrame, after: pd.DataFrame) -> tuple[Bool[np.n
     return ~was & now, was & ~now
 
 
+def rights(tables: Sequence[pd.DataFrame]) -> Bool[np.ndarray, "s n"]:
+    """Which strips each table of predictions has right.
+
+    Raises:
+        InputError: if the tables are of different strips.
+    """
+    first = tables[0]
+    for other in tables[1:]:
+        if not np.array_equal(first["sum"], other["sum"]):
+            raise InputError(
+                f"the predictions are of different strips ({len(first)} and {len(other)}); only results on the same "
+                "test data can be compared"
+            )
+    return np.stack([(table["predicted"] == table["sum"]).to_numpy() for table in tables])
+
+
 def _both_right(before: pd.DataFrame, after: pd.DataFrame) -> tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-    if not np.array_equal(before["sum"], after["sum"]):
-        raise InputError(
-            f"the predictions are of different strips ({len(before)} and {len(after)}); only results on the same test "
-            "data can be compared"
-        )
-    was, now = ((table["predicted"] == table["sum"]).to_numpy() for table in (before, after))
+    was, now = rights([before, after])
     return was, now
 
 
-def _paired_test(was: Bool[np.ndarray, " n"], now: Bool[np.ndarray, " n"]) -> Comparison:
+def glyphs_of(before: pd.DataFrame, after: pd.DataFrame) -> Glyphs:
+    """Those of the strips, if either table has them; an older version wrote none."""
+    found = predictions.numbers(after, "glyphs")
+    return predictions.numbers(before, "glyphs") if found is None else found
+
+
+def _paired_test(was: Bool[np.ndarray, " n"], now: Bool[np.ndarray, " n"], glyphs: Glyphs) -> Comparison:
     fixed, broken = int((~was & now).sum()), int((was & ~now).sum())
-    p_value = float(binomtest(fixed, fixed + broken).pvalue) if fixed + broken else 1.0
-    return Comparison(len(was), fixed, broken, float(was.mean()), float(now.mean()), p_value)
+    effect = effect_on_difference(now.astype(int) - was, glyphs)
+    p_value = paired_p(fixed, broken, effect)
+    return Comparison(len(was), fixed, broken, float(was.mean()), float(now.mean()), p_value, effect)

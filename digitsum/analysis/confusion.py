@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
+from digitsum.analysis import predictions
 from digitsum.analysis.attribution import INFERRED, KNOWN, agreement, causes, changes, digit_confusion, doubted_labels
 from digitsum.analysis.matrix import confusion_matrix, mistakes, pairs, per_sum, pooled, signed_errors
 from digitsum.files import write_json
@@ -75,7 +76,7 @@ def analyze(table: pd.DataFrame, highest: int) -> Confusion:
     return Confusion(
         metrics,
         matrix,
-        per_sum(matrix, pooled(matrix.sum(axis=1))),
+        per_sum(sums, predicted, pooled(matrix.sum(axis=1)), predictions.numbers(table, "glyphs")),
         pairs(matrix),
         signed_errors(sums, predicted),
         wrong.sort_values(["probability", "strip"], ascending=[False, True], ignore_index=True),

@@ -1,15 +1,11 @@
-"""95% confidence intervals of metrics, over the choice of test strips.
-
-They take strips for independent. Composed strips share glyphs, so the intervals hold for other strips of the same
-glyphs.
-"""
+"""95% confidence intervals of metrics for independent strips; `digitsum.analysis.sharing` allows for shared glyphs."""
 
 from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.stats import binomtest
+from scipy.stats import norm
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
@@ -19,10 +15,12 @@ AT_ONCE = 50  # resamples, which bounds the memory
 Figures = Callable[[Float[np.ndarray, "r n"]], Mapping[str, Float[np.ndarray, " r"]]]
 
 
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The Wilson score interval of the share `hits / count`: Wilson, JASA 22 (1927)."""
-    interval = binomtest(int(hits), int(count)).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+def wilson(hits: float, count: float) -> tuple[float, float]:
+    """The Wilson score interval of the share `hits / count`: Wilson, JASA 22 (1927). Counts need not be whole."""
+    share, z = hits / count, float(norm.ppf((1 + CONFIDENCE) / 2))
+    middle, reach = share + z**2 / (2 * count), z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    low, high = (end / (1 + z**2 / count) for end in (middle - reach, middle + reach))
+    return float(max(low, 0) if hits > 0 else 0), float(min(high, 1) if hits < count else 1)
 
 
 def bootstrap(figures: Figures, count: int, biased: Collection[str] = (), seed: int = 0) -> pd.DataFrame:

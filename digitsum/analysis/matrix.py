@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Int, Integer
 from sklearn.metrics import precision_score
 
-from digitsum.analysis.intervals import wilson
+from digitsum.analysis.sharing import Glyphs, share_interval
 
 FEW = 20  # strips; with fewer, the interval of a share is too wide to be useful
 
@@ -35,20 +35,27 @@ def pooled(support: Int[np.ndarray, " s"]) -> list[range]:
     return groups
 
 
-def per_sum(matrix: Int[np.ndarray, "s s"], groups: Iterable[range]) -> pd.DataFrame:
+def per_sum(
+    sums: Integer[np.ndarray, " n"],
+    predicted: Integer[np.ndarray, " n"],
+    groups: Iterable[range],
+    glyphs: Glyphs = None,
+) -> pd.DataFrame:
     """Support, precision, recall and F1 of each group of sums, with Wilson intervals; NaN where a denominator is zero.
 
     A strip of a group is right if its own sum was predicted. F1 is 2j / (1 + j), where j (Jaccard's index) is the share
     of right strips among those that have or were predicted a sum of the group; its interval follows from that of j.
     """
     rows = []
-    for sums in groups:
-        support, predicted, right = (
-            int(count[sums.start : sums.stop].sum()) for count in (matrix.sum(1), matrix.sum(0), matrix.diagonal())
-        )
-        row: dict[str, float] = {"lowest": sums[0], "highest": sums[-1], "support": support}
-        for name, total in (("precision", predicted), ("recall", support), ("f1", support + predicted - right)):
-            figures = np.array([right / total, *wilson(right, total)] if total else [np.nan] * 3)
+    for group in groups:
+        there, found = (np.isin(labels, group) for labels in (sums, predicted))
+        row: dict[str, float] = {"lowest": group[0], "highest": group[-1], "support": int(there.sum())}
+        for name, members in (("precision", found), ("recall", there), ("f1", there | found)):
+            right = (sums == predicted)[members]
+            ends = (np.nan, np.nan)
+            if len(right):
+                ends = share_interval(right, None if glyphs is None else glyphs[members])
+            figures = np.array([right.mean() if len(right) else np.nan, *ends])
             if name == "f1":
                 figures = 2 * figures / (1 + figures)
             row |= dict(zip((name, f"{name}_low", f"{name}_high"), figures.tolist(), strict=True))

@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Integer, Shaped
 
-from digitsum.analysis.calibration import calibration_error, coverage
-from digitsum.analysis.intervals import Figures, bootstrap, wilson
+from digitsum.analysis.calibration import calibration_error, calibration_influence, coverage, coverage_influence
+from digitsum.analysis.intervals import Figures, bootstrap
+from digitsum.analysis.sharing import Glyphs, design_effect, share_interval
+from digitsum.formats import read_table
 
 NOT_A_NUMBER = "\N{EN DASH}"
 BOUND = re.compile(r"_(low|high)$")  # ends the names of metrics that are an end of the interval of another
@@ -27,7 +29,8 @@ class Evidence:
     """What a model predicted for n strips, and what is known about them.
 
     `log_probability` is of each of s sums; `untempered` is the same without the model's `temperature`. `touching` marks
-    strips whose glyphs touch. True digits, read digits, and their centers in pixels are None where they are unknown.
+    strips whose glyphs touch. True digits, read digits, their centers in pixels, and the numbers of the glyphs are None
+    where they are unknown.
     """
 
     sums: Integer[np.ndarray, " n"]
@@ -39,6 +42,7 @@ class Evidence:
     centres: Integer[np.ndarray, "n k"] | None = None
     read: Integer[np.ndarray, "n k"] | None = None
     read_centres: Integer[np.ndarray, "n k"] | None = None
+    glyphs: Glyphs = None
 
     @cached_property
     def probability(self) -> Float[np.ndarray, "n s"]:
@@ -79,8 +83,9 @@ class Metric:
 
     At most one of three functions computes it. The metric is the mean of `score`, which is a value for each strip; or
     `weighted`, which takes how often each of n strips counts in each of r samples and returns the metric of each
-    sample; or `value`, which may be None where something is unknown. Those with `score` or `weighted` have bootstrap
-    intervals. Metrics without a function come from the stage `confusion`.
+    sample; or `value`, which may be None where something is unknown. Those with `score` or `weighted` have intervals,
+    for which `weighted` needs an `influence`: how the metric changes with the weight of each strip, up to a constant
+    factor and summand. Metrics without a function come from the stage `confusion`.
     """
 
     label: str
@@ -90,6 +95,7 @@ class Metric:
     biased: bool = False  # noise biases it upward
     score: Callable[[Evidence], Shaped[np.ndarray, " n"]] | None = None
     weighted: Callable[[Evidence, Float[np.ndarray, "r n"]], Float[np.ndarray, " r"]] | None = None
+    influence: Callable[[Evidence], Float[np.ndarray, " n"]] | None = None
     value: Callable[[Evidence], float | None] | None = None
 
     def text(self, value: float) -> str:
@@ -123,8 +129,16 @@ def _mean_over_sums(
     return mean
 
 
+def _influence_over_sums(evidence: Evidence, score: Shaped[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """That of `_mean_over_sums`."""
+    strips = np.bincount(evidence.sums)
+    means = np.bincount(evidence.sums, weights=score) / np.maximum(strips, 1)
+    influence: Float[np.ndarray, " n"] = (score - means[evidence.sums]) / strips[evidence.sums]
+    return influence
+
+
 def _end_of_accuracy(end: Literal[0, 1]) -> Callable[[Evidence], float]:
-    return lambda evidence: wilson(int(evidence.correct.sum()), len(evidence.sums))[end]
+    return lambda evidence: share_interval(evidence.correct, evidence.glyphs)[end]
 
 
 def _untempered(name: str) -> Callable[[Evidence], float]:
@@ -189,7 +203,10 @@ METRICS: Mapping[str, Metric] = {
         score=lambda e: ((e.probability - e.true_sum).cumsum(axis=1) ** 2).sum(axis=1),
     ),
     "macro_mae": Metric(
-        "mean absolute error, each sum weighted equally", "lower", weighted=lambda e, w: _mean_over_sums(e, e.error, w)
+        "mean absolute error, each sum weighted equally",
+        "lower",
+        weighted=lambda e, w: _mean_over_sums(e, e.error, w),
+        influence=lambda e: _influence_over_sums(e, e.error),
     ),
     "macro_recall": Metric(
         "recall, each sum weighted equally",
@@ -197,6 +214,7 @@ METRICS: Mapping[str, Metric] = {
         "percent",
         headline=True,
         weighted=lambda e, w: _mean_over_sums(e, e.correct, w),
+        influence=lambda e: _influence_over_sums(e, e.correct),
     ),
     "calibration_error": Metric(
         "calibration error",
@@ -205,12 +223,14 @@ METRICS: Mapping[str, Metric] = {
         headline=True,
         biased=True,
         weighted=lambda e, w: calibration_error(e.confidence, e.correct, w),
+        influence=lambda e: calibration_influence(e.confidence, e.correct),
     ),
     "coverage_995": Metric(
         "share of strips answered at 99.5% accuracy",
         "higher",
         "percent",
         weighted=lambda e, w: coverage(e.confidence, e.correct, w),
+        influence=lambda e: coverage_influence(e.confidence, e.correct),
     ),
     "temperature": Metric("temperature of the model", value=lambda e: e.temperature),
     "nll_untempered": Metric("negative log-likelihood without temperature", "lower", value=_untempered("nll")),
@@ -218,6 +238,16 @@ METRICS: Mapping[str, Metric] = {
         "calibration error without temperature", "lower", "percent", value=_untempered("calibration_error")
     ),
     "strips": Metric("test strips", None, "count", value=lambda e: len(e.sums)),
+    "glyphs": Metric(
+        "different glyphs on these strips",
+        None,
+        "count",
+        value=lambda e: None if e.glyphs is None else len(np.unique(e.glyphs)),
+    ),
+    "design_effect": Metric(  # widens the interval of the accuracy
+        "variance of sums right, in multiples of that of independent strips",
+        value=lambda e: None if e.glyphs is None else design_effect(e.correct, e.glyphs),
+    ),
     "strips_repeated": Metric(
         "strips with a repeated digit",
         None,
@@ -278,11 +308,29 @@ def computed(evidence: Evidence) -> dict[str, float]:
 
 
 def with_intervals(evidence: Evidence) -> pd.DataFrame:
-    """A row for each metric (`figure`): value, bootstrap interval, and the value without the model's temperature."""
+    """A row for each metric (`figure`): value, interval, and the value without the model's temperature.
+
+    Shares have Wilson intervals. The others have bootstrap intervals of independent strips, widened by the design
+    effect and cut at the ends of the metric's range.
+    """
     biased = [name for name, metric in METRICS.items() if metric.biased]
     table = bootstrap(by_weights(evidence), len(evidence.sums), biased)
+    ends = [_widened(evidence, *row) for row in table[["figure", "value", "low", "high"]].itertuples(index=False)]
+    table[["low", "high"]] = ends
     untempered = computed(replace(evidence, log_probability=evidence.untempered))
     return table.assign(untempered=[untempered[name] for name in table["figure"]])
+
+
+def _widened(evidence: Evidence, name: str, value: float, low: float, high: float) -> tuple[float, float]:
+    metric = METRICS[name]
+    one_by_one = metric.score or metric.influence
+    assert one_by_one is not None
+    scores = one_by_one(evidence)
+    if scores.dtype == bool:
+        return share_interval(scores, evidence.glyphs)
+    wider = np.sqrt(design_effect(scores, evidence.glyphs))
+    greatest = 1 if metric.form == "percent" else np.inf
+    return float(max(value - wider * (value - low), 0)), float(min(value + wider * (high - value), greatest))
 
 
 def measure(evidence: Evidence, figures: pd.DataFrame) -> dict[str, float]:
@@ -292,7 +340,7 @@ def measure(evidence: Evidence, figures: pd.DataFrame) -> dict[str, float]:
     return {name: value for name in METRICS if (value := values.get(name)) is not None}
 
 
-def by_slice(slices: Mapping[str, Bool[np.ndarray, " n"]], table: pd.DataFrame) -> pd.DataFrame:
+def by_slice(slices: Mapping[str, Bool[np.ndarray, " n"]], table: pd.DataFrame, glyphs: Glyphs = None) -> pd.DataFrame:
     """For each slice that is not empty: its strips, and their accuracy with its Wilson interval and MAE.
 
     `table` holds the scores of all strips.
@@ -301,7 +349,7 @@ def by_slice(slices: Mapping[str, Bool[np.ndarray, " n"]], table: pd.DataFrame) 
     for name, members in slices.items():
         own = table[members]
         if len(own):
-            low, high = wilson(int(own["accuracy"].sum()), len(own))
+            low, high = share_interval(own["accuracy"].to_numpy(), None if glyphs is None else glyphs[members])
             figures = {"accuracy": own["accuracy"].mean(), "low": low, "high": high, "mae": own["mae"].mean()}
             rows.append({"slice": name, "strips": len(own)} | figures)
     return pd.DataFrame(rows)
@@ -314,7 +362,8 @@ def intervals(metrics: Mapping[str, float], figures: Path) -> dict[str, tuple[fl
     """
     found = {}
     if figures.exists():
-        table, columns = pd.read_csv(figures), ["figure", "low", "high"]
+        columns = ["figure", "low", "high"]
+        table = read_table(figures, columns, numeric=columns[1:])
         found = {str(name): (float(low), float(high)) for name, low, high in table[columns].to_numpy()}
     for name in metrics:
         if f"{name}_low" in metrics:

@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Integer
 
-from digitsum.errors import InputError, one_line
+from digitsum.errors import InputError
 from digitsum.files import whole_file
+from digitsum.formats import read_table
 
-# digits and their centers in pixels, left to right: numbers with spaces between them; empty where they are unknown
+# digits, their centers in pixels, and glyphs, left to right: numbers with spaces between them; empty where unknown
 NUMBERS = (
     *("read", "centres"),  # by the model
     *("read_given_sum", "centres_given_sum"),  # the likeliest reading that adds up to the true sum
-    *("digits", "digit_centres"),  # the truth
+    *("digits", "digit_centres", "glyphs"),  # the truth; glyphs by their numbers in the source
 )
 COLUMNS = ("strip", "sum", "predicted", "probability", "probability_of_sum", *NUMBERS)
 
@@ -50,20 +51,22 @@ def read(path: Path, columns: Collection[str] = COLUMNS) -> pd.DataFrame:
     Raises:
         InputError: if the file is missing or is not a table of predictions.
     """
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(NUMBERS, str), keep_default_na=False)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; dvc repro evaluate writes it") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as CSV ({one_line(error, 120)})") from error
-    if not set(columns) <= set(table.columns):
-        raise InputError(f"{path}: has the columns {', '.join(table.columns)}; {', '.join(columns)} are needed")
+    table = read_table(path, columns, NUMBERS)
+    for name in {"strip", "sum", "predicted"} & set(table.columns):
+        if not pd.api.types.is_integer_dtype(table[name]) or not table[name].between(0, 10_000_000).all():
+            raise InputError(f"{path}: the column {name} holds other things than whole numbers; run dvc repro evaluate")
+    for name in {"probability", "probability_of_sum"} & set(table.columns):
+        if not pd.api.types.is_numeric_dtype(table[name]) or not table[name].between(0, 1).all():
+            raise InputError(f"{path}: the column {name} holds other things than probabilities; run dvc repro evaluate")
+    for name in set(NUMBERS) & set(table.columns):
+        if not table[name].str.fullmatch(r"(-?[0-9]{1,6}( -?[0-9]{1,6})*)?").all():
+            raise InputError(f"{path}: the column {name} holds other things than numbers; run dvc repro evaluate")
     return table.reindex(columns=list(COLUMNS), fill_value="")
 
 
 def numbers(table: pd.DataFrame, column: str) -> Int[np.ndarray, "n k"] | None:
-    """A column of NUMBERS as an array; None where it is unknown for any strip."""
-    if (table[column] == "").any():
+    """A column of NUMBERS as an array; None where it is missing, or unknown for any strip."""
+    if column not in table or (table[column] == "").any():
         return None
     return np.array(table[column].str.split().tolist(), np.int64).reshape(len(table), -1)
 

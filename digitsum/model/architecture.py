@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from digitsum.errors import InputError
 from digitsum.model.backbones import BACKBONES, Backbone
-from digitsum.model.devices import has_fast_bfloat16
 from digitsum.model.heads import HEADS, any_width
 from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
@@ -28,6 +27,7 @@ class SumModel(nn.Module):
         self.params = params.from_scratch()
         self.data = data
         self.trained_on: dict[str, Any] = {}
+        self.in_bfloat16 = False  # on a device that multiplies bfloat16, this may be faster
         self.backbone = BACKBONES[params.backbone](self.params) if backbone is None else backbone
         self.feature_shape = self.backbone.channels, *self._feature_size()
         self.head = HEADS[params.head](*self.feature_shape, data.digits)
@@ -38,12 +38,8 @@ class SumModel(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def _feature_size(self) -> tuple[int, int]:
-        """Rows and columns of the feature map, found without changing the statistics of the normalization layers."""
-        with torch.device("meta"):
-            shadow = BACKBONES[self.params.backbone](self.params)
-            width = self.data.width + -self.data.width % shadow.stride
-            rows, columns = shadow(torch.empty(2, 1, self.data.height, width)).shape[2:]
-        return rows, columns
+        """Rows and columns of the feature map; layers with a stride round up."""
+        return -(-self.data.height // self.backbone.row_stride), -(-self.data.width // self.backbone.stride)
 
     @property
     def device(self) -> torch.device:
@@ -55,7 +51,7 @@ class SumModel(nn.Module):
         # pad with black to whole columns: training shows no column cut by an edge, where models see digits in nothing
         strips = nn.functional.pad(strips, (0, -strips.shape[2] % self.backbone.stride))
         x = (strips.unsqueeze(1).to(precision) / 255 - self.data.mean) / self.data.std
-        with torch.autocast(strips.device.type, torch.bfloat16, enabled=has_fast_bfloat16(strips.device.type)):
+        with torch.autocast(strips.device.type, torch.bfloat16, enabled=self.in_bfloat16):
             return cast(Tensor, self.backbone(x)).to(precision)
 
     def forward(self, strips: Shaped[Tensor, "n h w"]) -> Float[Tensor, "n s"]:

@@ -17,11 +17,16 @@ from digitsum.params.model import ModelParams
 
 
 class Backbone(nn.Sequential):
-    """Layers in a row, with the number of channels of the last and the pixels of width for each column."""
+    """Layers in a row, with the number of channels of the last, and the pixels for each column and row of the map."""
 
-    def __init__(self, *layers: nn.Module, channels: int, stride: int):
+    def __init__(self, *layers: nn.Module, channels: int, stride: int, row_stride: int | None = None):
+        """
+        Args:
+            stride: pixels of width for each column.
+            row_stride: pixels of height for each row; by default as many as `stride`.
+        """
         super().__init__(*layers)
-        self.channels, self.stride = channels, stride
+        self.channels, self.stride, self.row_stride = channels, stride, row_stride or stride
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -106,7 +111,10 @@ def torchvision_resnet(name: str, params: ModelParams) -> Backbone:
             if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):
                 layer.stride = (2, 1)
     layers = [layer for layer_name, layer in net.named_children() if layer_name not in ("avgpool", "fc")]
-    return Backbone(*layers, channels=net.fc.in_features, stride=8)
+    return Backbone(*layers, channels=net.fc.in_features, stride=8, row_stride=32)
+
+
+LARGEST = 1_000_000_000  # bytes; those of resnet50 have 103 million
 
 
 def _imagenet_weights(name: str, file: str | None) -> dict[str, Tensor]:
@@ -114,6 +122,8 @@ def _imagenet_weights(name: str, file: str | None) -> dict[str, Tensor]:
 
     published = models.get_model_weights(name)["IMAGENET1K_V1"]
     try:
+        if file is not None and Path(file).stat().st_size > LARGEST:
+            raise InputError(f"{file}: {Path(file).stat().st_size:,} bytes; weights of at most {LARGEST:,} are read")
         if file is None:
             return cast(dict[str, Tensor], published.get_state_dict(progress=True, check_hash=True))
         weights = torch.load(Path(file), map_location="cpu", weights_only=True)
@@ -126,14 +136,23 @@ def _imagenet_weights(name: str, file: str | None) -> dict[str, Tensor]:
             f"the weights of {name} cannot be downloaded ({error}); fetch {published.url} where there is a network and "
             "set model.weights_file to the file, or set model.pretrained: false"
         ) from error
+    except InputError:
+        raise
     except Exception as error:  # on other bytes than it expects, torch.load raises nearly anything
         raise InputError(f"{file or name}: not a file of torchvision's weights ({one_line(error, 120)})") from error
     expected = getattr(models, name)().state_dict()
-    if not isinstance(weights, dict) or {key: getattr(value, "shape", None) for key, value in weights.items()} != {
-        key: value.shape for key, value in expected.items()
+    if not isinstance(weights, dict) or {key: _form(value) for key, value in weights.items()} != {
+        key: _form(value) for key, value in expected.items()
     }:
         raise InputError(f"{file}: not the state dict of torchvision's {name} (model.weights_file)")
+    for key, value in weights.items():
+        if not value.isfinite().all() or (key.endswith("running_var") and (value < 0).any()):
+            raise InputError(f"{file}: {key} holds NaN, infinity or negative variances (model.weights_file)")
     return weights
+
+
+def _form(value: object) -> tuple[object, ...]:
+    return (value.dtype, value.shape, value.layout) if isinstance(value, Tensor) else ()
 
 
 BACKBONES: dict[str, Callable[[ModelParams], Backbone]] = {

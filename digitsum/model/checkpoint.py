@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from digitsum.errors import InputError, one_line
-from digitsum.files import whole_file
+from digitsum.files import clear_leftovers, whole_file
+from digitsum.progress import say
 
 SHARE_OF_TIME = 0.02  # that saving may take
 LEAST_SECONDS = 0.1  # that saving is taken to cost, so that quick trainings do not save at every step
@@ -47,7 +48,7 @@ class Checkpoint:
                 torch.save({**state, "process": rng_states()}, temporary)
             return True
         except (OSError, RuntimeError, InputError) as error:  # for example because the disk is full
-            print(f"train: cannot save a checkpoint ({one_line(error, 120)})", flush=True)
+            say(f"train: cannot save a checkpoint ({one_line(error, 120)})")
             return False
         finally:
             self._saved_at = time.monotonic()
@@ -55,12 +56,14 @@ class Checkpoint:
 
     def load(self) -> dict[str, Any] | None:
         """The saved state, after restoring the process's random number generators; None if there is none."""
+        before = rng_states()
         try:
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
             restore_rng_states(state.pop("process"))
         except FileNotFoundError:
             return None
         except Exception:  # on other bytes than it expects, torch.load raises nearly anything
+            restore_rng_states(before)
             print(f"train: {self.path} is damaged; starting from the first step", flush=True)
             return None
         return state
@@ -69,6 +72,7 @@ class Checkpoint:
         """Remove this checkpoint and all in its folder that are older than DAYS_KEPT, where that is permitted."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
+        clear_leftovers(self.path)
         for other in self.path.parent.glob("*"):  # half-written files of killed processes, too
             with suppress(OSError):  # another training may have just removed it
                 if time.time() - other.stat().st_mtime > DAYS_KEPT * 24 * 3600:

@@ -1,7 +1,6 @@
 """The device that tensors are on, and the instructions and the precision that it computes with."""
 
 import os
-from functools import cache
 from typing import Literal
 
 import torch
@@ -27,7 +26,8 @@ def prepare(
     os.environ.setdefault(
         "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
     )  # read when CUDA starts; without it cuBLAS is not deterministic
-    torch.use_deterministic_algorithms(True)
+    # does what use_deterministic_algorithms(True) does, which imports torch's compiler besides, for two seconds
+    torch.set_deterministic_debug_mode("error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it costs 5% of the time
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False  # it would round what heads compute in float32 to ten bits
@@ -59,21 +59,7 @@ def arithmetic_of(device: torch.device) -> Arithmetic:
     return "portable" if portable and device.type == "cpu" else "fastest"
 
 
-@cache
-def has_fast_bfloat16(device: str) -> bool:
-    """Whether the hardware multiplies matrices in bfloat16; emulating that is slower than float32.
-
-    Portable arithmetic does not use it, since AVX2 does not multiply bfloat16.
-    """
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device == "cpu" and arithmetic.in_effect() != "portable":
-        able = torch.cpu.get_capabilities()
-        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-    return False
-
-
-def describe(device: torch.device) -> dict[str, str]:
+def describe(device: torch.device, in_bfloat16: bool = False) -> dict[str, str]:
     """What the bits of a result depend on, besides code, data and params."""
     hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     return {
@@ -82,5 +68,5 @@ def describe(device: torch.device) -> dict[str, str]:
         "digitsum.arithmetic": arithmetic_of(device),  # instead of what the process as a whole was asked for
         "hardware": hardware,
         "threads": str(torch.get_num_threads()),
-        "bfloat16": str(has_fast_bfloat16(device.type)).lower(),
+        "bfloat16": str(in_bfloat16).lower(),
     }

@@ -3,12 +3,15 @@
 MLflow calls `_load_pyfunc`. `schema` names the inputs and outputs without loading the weights.
 """
 
-import json
+import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
+
+from digitsum.model.header import read_header
 
 Column = tuple[str, str, tuple[int, ...]]  # name, NumPy type, shape with -1 for the number of strips
 INK = "Pixels are whole numbers, 0 for paper to 255 for ink."
@@ -18,8 +21,7 @@ NEEDS = ("jaxtyping", "numpy", "pydantic", "pyyaml", "safetensors", "torch", "to
 
 def schema(path: Path) -> tuple[list[Column], list[Column]]:
     """The inputs and the outputs of the model in a file."""
-    with safetensors.safe_open(path, framework="np") as file:
-        description = json.loads(file.metadata()["digitsum"])
+    description = read_header(path)
     if "schema" in description:
         columns = description["schema"]
     else:  # a file of an older version; this imports torch, which takes seconds
@@ -82,4 +84,21 @@ class ServedModel:
 
 
 def _load_pyfunc(path: str) -> ServedModel:
+    if server := sys.modules.get("mlflow.pyfunc.scoring_server"):
+        server.invocations = _with_refusals(server.invocations)  # type: ignore[attr-defined]
     return ServedModel(Path(path))
+
+
+def _with_refusals(invocations: Callable[..., Any]) -> Callable[..., Any]:
+    """MLflow's handler of requests answers 500 to JSON that is too deep and to numbers that are too long; here, 400."""
+
+    @wraps(invocations)
+    def refusing(*given: Any, **named: Any) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return invocations(*given, **named)
+        except (RecursionError, OverflowError, ValueError, TypeError) as error:
+            raise MlflowException.invalid_parameter_value(f"The input cannot be read: {error}") from error
+
+    return refusing

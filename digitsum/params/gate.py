@@ -8,6 +8,7 @@ class GateParams(Section):
 
     min_strips: int = Field(ge=1)
     alpha: float = Field(gt=0, lt=1)
+    seed_sd: float = Field(ge=0, lt=1)
     min_improvement: float = Field(ge=0, lt=1)
     max_calibration_error: float = Field(gt=0, le=1)
     min_macro_recall: float = Field(ge=0, le=1)

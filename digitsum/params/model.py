@@ -14,7 +14,7 @@ class ModelParams(Section):
     pretrained: bool
     weights_file: str | None
     init_from: str | None
-    shifts: tuple[Annotated[int, Field(ge=-14, le=14)], ...] = Field(min_length=1)
+    shifts: tuple[Annotated[int, Field(ge=-14, le=14)], ...] = Field(min_length=1, max_length=29)
 
     @model_validator(mode="after")
     def _pretrained_backbones(self) -> "ModelParams":

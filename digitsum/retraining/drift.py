@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import chi2_contingency
@@ -60,7 +61,7 @@ def new_strips(
     """
     there = from_npy(external, digits, height, width).origin["files"]
     manifest = raw_before / "manifest.json"
-    known = read_json(manifest)["origin"].get("files", {}) if manifest.exists() else {}
+    known = _files_of(read_json(manifest)) if manifest.exists() else {}
     new = [name for name in there if known.get(name) != sha256(external / name)]
     numbers = sorted({int("".join(filter(str.isdigit, name))) for name in new})
     if not numbers:
@@ -68,6 +69,13 @@ def new_strips(
     images = np.concatenate([read_array(external / f"data{number}.npy") for number in numbers])
     sums = np.concatenate([read_array(external / f"lab{number}.npy") for number in numbers]).astype(np.int64)
     return new, Strips(images, sums)
+
+
+def _files_of(manifest: Any) -> dict[str, str]:
+    """The checksums of the files that ingest read, by name; none if the manifest names none."""
+    origin = manifest.get("origin") if isinstance(manifest, dict) else None
+    files = origin.get("files") if isinstance(origin, dict) else None
+    return files if isinstance(files, dict) else {}
 
 
 def look(files: list[str], before: Strips, new: Strips, model: SumModel, judge: str) -> Drift:

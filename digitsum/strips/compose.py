@@ -80,7 +80,10 @@ def paste(
 
 
 def compose(glyphs: Glyphs, layout: Layout, count: int, rng: np.random.Generator) -> tuple[Strips, Truth]:
-    """`count` strips on which every digit is equally likely in every place, and the truth about them."""
+    """`count` strips on which every digit is equally likely in every place, and the truth about them.
+
+    The truth numbers glyphs by their place in `glyphs`.
+    """
     by_digit = [np.flatnonzero(glyphs.digits == digit) for digit in range(10)]
     digits = rng.integers(10, size=(count, layout.digits))
     chosen = np.empty_like(digits)
@@ -91,5 +94,5 @@ def compose(glyphs: Glyphs, layout: Layout, count: int, rng: np.random.Generator
     for start in range(0, count, CHUNK):
         part = slice(start, start + CHUNK)
         images[part] = paste(glyphs.images[chosen[part]], lefts[part], tops[part], layout.height, layout.width)
-    truth = Truth(digits.astype(np.uint8), lefts.astype(np.int16), tops.astype(np.int16))
+    truth = Truth(digits.astype(np.uint8), lefts.astype(np.int16), tops.astype(np.int16), chosen.astype(np.int32))
     return Strips(images, digits.sum(axis=1).astype(np.int64)), truth

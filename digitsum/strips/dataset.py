@@ -7,14 +7,16 @@ from typing import Annotated
 
 import numpy as np
 import pydantic
-from jaxtyping import Int16, Int64, UInt8
+from jaxtyping import Int16, Int32, Int64, UInt8
 from pydantic import Field
 
 from digitsum.errors import InputError
 from digitsum.files import write_json
-from digitsum.formats import read_array, read_json
+from digitsum.formats import read_array, read_json, write_array
 from digitsum.strips.glyphs import SIDE
 
+TRUTH_FILES = ("digits", "lefts", "tops", "glyphs")
+MOST = 9 * 8  # the greatest sum: of params.strip.digits
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -30,8 +32,8 @@ class Strips:
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "strips.npy", self.images)
-        np.save(folder / "sums.npy", self.sums)
+        write_array(folder / "strips.npy", self.images)
+        write_array(folder / "sums.npy", self.sums)
 
     @classmethod
     def read(cls, folder: Path) -> "Strips":
@@ -40,12 +42,21 @@ class Strips:
         Raises:
             InputError: if a file is missing, damaged or does not fit the other.
         """
-        images, sums = read_array(folder / "strips.npy"), read_array(folder / "sums.npy")
+        return cls.of(read_array(folder / "strips.npy"), read_array(folder / "sums.npy"), str(folder))
+
+    @classmethod
+    def of(cls, images: np.ndarray, sums: np.ndarray, origin: str) -> "Strips":
+        """
+        Raises:
+            InputError: if the arrays are not strips with their sums; it names their origin.
+        """
         if images.ndim != 3 or images.dtype != np.uint8 or sums.shape != images.shape[:1] or sums.dtype != np.int64:
             raise InputError(
-                f"{folder}: strips are {images.dtype} {images.shape} and sums {sums.dtype} {sums.shape}; "
+                f"{origin}: strips are {images.dtype} {images.shape} and sums {sums.dtype} {sums.shape}; "
                 "uint8 (n, height, width) and int64 (n,) expected: run dvc repro preprocess"
             )
+        if int(sums.min(initial=0)) < 0 or int(sums.max(initial=0)) > MOST:
+            raise InputError(f"{origin}: sums from {sums.min()} to {sums.max()}; run dvc repro preprocess")
         return cls(images, sums)
 
 
@@ -53,12 +64,14 @@ class Strips:
 class Truth:
     """The truth beyond the sum, known for composed strips, for diagnosis only: digits from left to right, and edges.
 
-    `lefts` and `tops` are the left and upper edges of the glyphs, in pixels.
+    `lefts` and `tops` are the left and upper edges of the glyphs, in pixels. `glyphs` are the numbers of the glyphs in
+    their source.
     """
 
     digits: UInt8[np.ndarray, "n k"]
     lefts: Int16[np.ndarray, "n k"]
     tops: Int16[np.ndarray, "n k"]
+    glyphs: Int32[np.ndarray, "n k"]
 
     @property
     def centres(self) -> Int16[np.ndarray, "n k"]:
@@ -67,18 +80,26 @@ class Truth:
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("digits", "lefts", "tops"):
-            np.save(folder / f"{name}.npy", getattr(self, name))
+        for name in TRUTH_FILES:
+            write_array(folder / f"{name}.npy", getattr(self, name))
 
     @classmethod
     def read(cls, folder: Path) -> "Truth | None":
         """The truth in a folder; None if the source knows only the sums."""
         if not folder.exists():
             return None
-        return cls(*(read_array(folder / f"{name}.npy") for name in ("digits", "lefts", "tops")))
+        truth = cls(*(read_array(folder / f"{name}.npy") for name in TRUTH_FILES))
+        arrays = (truth.digits, truth.lefts, truth.tops, truth.glyphs)
+        if (
+            [array.dtype for array in arrays] != [np.uint8, np.int16, np.int16, np.int32]
+            or truth.digits.ndim != 2
+            or len({array.shape for array in arrays}) > 1
+        ):
+            raise InputError(f"{folder}: not the digits and places of strips; run dvc repro preprocess")
+        return truth
 
 
-@pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"))
+@pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid", strict=True))
 class Description:
     """What holds for all parts of a data set; `mean` and `std` are of the training pixels, scaled to 0..1."""
 

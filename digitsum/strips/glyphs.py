@@ -18,3 +18,13 @@ class Glyphs:
 
     def __len__(self) -> int:
         return len(self.digits)
+
+    def is_sound(self) -> bool:
+        """Whether shapes and types are those above, and the digits 0 to 9."""
+        count = self.images.shape[:1]
+        return (
+            [array.dtype.name for array in (self.images, self.digits, self.reserved)] == ["uint8", "uint8", "bool"]
+            and self.images.shape[1:] == (SIDE, SIDE)
+            and self.digits.shape == self.reserved.shape == count
+            and int(self.digits.max(initial=0)) <= 9
+        )

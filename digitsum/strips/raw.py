@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from digitsum.errors import InputError
 from digitsum.files import sha256, write_json
-from digitsum.formats import read_array, read_json
+from digitsum.formats import read_array, read_json, write_array
 from digitsum.strips.dataset import Strips
 from digitsum.strips.glyphs import Glyphs
 
@@ -32,7 +30,7 @@ def write(raw: Raw, folder: Path) -> None:
     else:
         kind = "glyphs"
         for name in GLYPH_FILES:
-            np.save(folder / f"{name}.npy", getattr(raw.content, name))
+            write_array(folder / f"{name}.npy", getattr(raw.content, name))
     checksums = {file.name: sha256(file) for file in sorted(folder.glob("*.npy"))}
     manifest = {
         "source": raw.source,
@@ -51,7 +49,7 @@ def read(folder: Path) -> Raw:
         InputError: if a file is missing, or differs from its checksum in the manifest.
     """
     manifest = read_json(folder / "manifest.json")
-    if not isinstance(manifest, dict) or not {"source", "kind", "origin", "sha256"} <= manifest.keys():
+    if not _is_manifest(manifest):
         raise InputError(f"{folder / 'manifest.json'}: not a manifest of raw data; run dvc repro --force ingest")
     for name, checksum in manifest["sha256"].items():
         if not (folder / name).exists() or sha256(folder / name) != checksum:
@@ -63,4 +61,16 @@ def read(folder: Path) -> Raw:
         content = Strips.read(folder)
     else:
         content = Glyphs(*(read_array(folder / f"{name}.npy") for name in GLYPH_FILES))
+        if not content.is_sound():
+            raise InputError(f"{folder}: not glyphs of 28 x 28 pixels with their digits; run dvc repro --force ingest")
     return Raw(manifest["source"], content, manifest["origin"])
+
+
+def _is_manifest(found: Any) -> bool:
+    if not isinstance(found, dict) or not {"source", "kind", "origin", "sha256"} <= found.keys():
+        return False
+    files = {f"{name}.npy" for name in (GLYPH_FILES if found["kind"] == "glyphs" else ("strips", "sums"))}
+    kinds = (
+        isinstance(found["source"], str) and found["kind"] in ("glyphs", "strips") and isinstance(found["origin"], dict)
+    )
+    return kinds and isinstance(found["sha256"], dict) and found["sha256"].keys() == files

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from digitsum import arithmetic
 from digitsum.errors import InputError
-from digitsum.formats import read_json
+from digitsum.formats import read_figures
 from digitsum.places import LOCK, PIPELINE
 from digitsum.tracking.recording.environment import environment
 from digitsum.tracking.results.checksums import checksum
@@ -155,7 +155,7 @@ def _repro(project: Path) -> None:
 
 def _figures(project: Path) -> dict[str, float]:
     paths = metrics_files((project / PIPELINE).read_text())
-    return {name: value for path in paths for name, value in read_json(project / path).items()}
+    return {name: value for path in paths for name, value in read_figures(project / path).items()}
 
 
 def _bytes_expected(tags: Mapping[str, str]) -> bool:

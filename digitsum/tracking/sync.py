@@ -2,27 +2,29 @@
 
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from digitsum.errors import InputError, one_line
-from digitsum.files import write_json
+from digitsum.files import clear_leftovers, write_json
 from digitsum.formats import read_json
 from digitsum.locks import alone
 from digitsum.places import STATE, repository_root
 from digitsum.progress import Progress
-from digitsum.tracking.recording.outbox import parcels
+from digitsum.tracking.recording.outbox import parcels, set_aside
 from digitsum.tracking.recording.sender import Sender
 from digitsum.tracking.results.dvc_files import experiments
 from digitsum.tracking.results.occurrences import history, in_commit, in_workspace, remembered
 from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.add import add
-from digitsum.tracking.rows.models import ModelForm
+from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.settings import SWITCH, tracking_uri, without_password
 from digitsum.tracking.rows.store import Store
-from digitsum.tracking.rows.tags import RESULT
+from digitsum.tracking.rows.tags import RESULT, name_of
 
-DONE = STATE / "synced.json"  # commits whose results have rows, by store; commits never change
+DONE = STATE / "synced.json"  # by store: commits whose results have rows, and keys of results whose rows were added
 SENDING = "sending"  # the lock of the outbox
 
 
@@ -30,13 +32,13 @@ SENDING = "sending"  # the lock of the outbox
 class Report:
     """What a sync did."""
 
-    added: list[str] = field(default_factory=list)  # names of new results
+    added: list[str] = field(default_factory=list)  # names of new rows
     row: Run | None = None  # of the result in dvc.lock
     deleted: bool = False  # whether a user deleted that row
     waiting: dict[str, str] = field(default_factory=dict)  # other stores that runs wait for, and why
 
 
-def sync(form: ModelForm | None = None, past: bool = False) -> Report:
+def sync(contents: Contents | None = None, past: bool = False) -> Report:
     """Send the outbox and add rows; with `past`, also rows of results in git's history. A second call adds nothing.
 
     Raises:
@@ -49,7 +51,7 @@ def sync(form: ModelForm | None = None, past: bool = False) -> Report:
         try:
             if uri in faults:
                 raise faults[uri]
-            report = _add_rows(sender.store(uri), form, past)
+            report = _add_rows(sender.store(uri), contents, past)
         except InputError:
             raise
         except subprocess.CalledProcessError as error:
@@ -64,20 +66,32 @@ def sync(form: ModelForm | None = None, past: bool = False) -> Report:
     return report
 
 
+def _done(path: Path) -> dict[str, list[str]]:
+    """What DONE holds; nothing if it is missing or damaged, which costs time alone."""
+    with suppress(InputError, AttributeError, TypeError):
+        return {str(store): [str(one) for one in names] for store, names in read_json(path).items()}
+    return {}
+
+
 def _reason(error: Exception) -> str:
     return without_password(f"{type(error).__name__}: {one_line(error, 200)}")
 
 
-def _add_rows(store: Store, form: ModelForm | None, past: bool) -> Report:
+def _add_rows(store: Store, contents: Contents | None, past: bool) -> Report:
     report = Report()
 
-    def note(result: Occurrence | None) -> None:
-        if result is not None and add(store, result, form):
-            report.added.append(result.name)
-
     path, identity = repository_root() / DONE, store.identity
-    done: dict[str, list[str]] = read_json(path) if path.exists() else {}
+    clear_leftovers(path)
+    done = _done(path)
     mine = set(done.get(identity, []))
+    before = len(mine)
+
+    def note(result: Occurrence | None) -> None:
+        if result is not None:
+            if add(store, result, contents, result.key in mine):
+                report.added.append(name_of(result))
+            mine.add(result.key)
+
     commits: Iterable[tuple[str, str | None]] = experiments()
     if past:
         commits = [*commits, *((commit, None) for commit in history())]
@@ -87,13 +101,15 @@ def _add_rows(store: Store, form: ModelForm | None, past: bool) -> Report:
             note(in_commit(commit, name))
             mine.add(commit)
             progress.advance(1)
-    if missing:
-        write_json(path, done | {identity: sorted(mine)})
     for file, result in remembered(store.uri):
+        if result is None:
+            set_aside(file, "not a result that this version wrote")
         note(result)
         file.unlink(missing_ok=True)
     here = in_workspace()
     note(here)
+    if len(mine) > before:
+        write_json(path, done | {identity: sorted(mine)})
     if here is not None:
         there = store.runs({RESULT: here.key})
         report.deleted = not there

@@ -21,6 +21,8 @@ from digitsum.strips.dataset import Strips
 from digitsum.strips.raw import Raw
 from digitsum.strips.sources.source import MNIST_TEST, MNIST_TRAINING, Script, Source
 
+MOST = 10_000_000  # strips in a file
+
 
 def from_npy(folder: Path, digits: int, height: int, width: int) -> Raw:
     """All pairs of files in a folder, joined in the order of their numbers.
@@ -55,7 +57,7 @@ def from_npy(folder: Path, digits: int, height: int, width: int) -> Raw:
 def _numbered(folder: Path, name: str) -> dict[int, Path]:
     found: dict[int, Path] = {}
     for file in sorted(folder.glob(f"{name}*.npy")):
-        if (match := re.fullmatch(rf"{name}(0|[1-9]\d*)\.npy", file.name)) is None:
+        if (match := re.fullmatch(rf"{name}(0|[1-9][0-9]{{0,8}})\.npy", file.name)) is None:
             raise InputError(f"{file}: not {name}0.npy, {name}1.npy or so on; rename it, or put it elsewhere")
         found[int(match[1])] = file
     return found
@@ -68,8 +70,8 @@ def _checked_images(path: Path, height: int, width: int) -> UInt8[np.ndarray, "n
         raise InputError(
             f"{path}: the shape is {images.shape}; {expected} (strip.height and strip.width in params.yaml)"
         )
-    if len(images) == 0:
-        raise InputError(f"{path}: holds no images; {expected}")
+    if not 0 < len(images) <= MOST:
+        raise InputError(f"{path}: holds {len(images) or 'no'} images; {expected}, with n up to {MOST:,}")
     if images.dtype != np.uint8:
         raise InputError(f"{path}: holds {_complaint(images)}; {expected}")
     wrong = np.flatnonzero(~bright_on_black(images))
@@ -97,7 +99,9 @@ def _checked_sums(path: Path, highest: int) -> Int64[np.ndarray, " n"]:
     expected = f"whole sums in 0..{highest}, shape (n,), expected"
     if sums.ndim != 1:
         raise InputError(f"{path}: the shape is {sums.shape}; {expected}")
-    if not np.issubdtype(sums.dtype, np.integer):
+    if len(sums) > MOST:
+        raise InputError(f"{path}: {len(sums):,} labels; at most {MOST:,} are read")
+    if sums.dtype.kind not in "iu":
         raise InputError(f"{path}: holds {_complaint(sums)}; {expected}")
     wrong = np.flatnonzero((sums < 0) | (sums > highest))
     if len(wrong):
@@ -109,7 +113,7 @@ def _checked_sums(path: Path, highest: int) -> Int64[np.ndarray, " n"]:
 
 
 def _complaint(array: np.ndarray) -> str:
-    if not np.issubdtype(array.dtype, np.floating):
+    if array.dtype.kind != "f":
         return str(array.dtype)
     if np.isnan(array).any():
         return f"{array.dtype} with NaN"

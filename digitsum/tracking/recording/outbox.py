@@ -5,7 +5,6 @@ the files that belong to them. `sent` is the number of events that the store has
 `alive`, which the kernel releases however the process ends. A parcel whose run has ended is removed once it is sent.
 """
 
-import fcntl
 import json
 import shutil
 import socket
@@ -19,10 +18,22 @@ from typing import Any
 
 import psutil
 
+from digitsum.errors import one_line
 from digitsum.files import write_text
+from digitsum.locks import is_locked, locked
 from digitsum.places import STATE, repository_root
 
 OUTBOX = STATE / "outbox"
+ASIDE, REASON = "aside-", "reason"  # the prefix of parcels that cannot be sent, and a file in them
+FIELDS: dict[str, dict[str, type]] = {  # of each kind of event, besides its time
+    "start": {"store": str, "name": str, "tags": dict},
+    "params": {"values": dict},
+    "metrics": {"values": dict, "step": int},
+    "tags": {"values": dict},
+    "data": {"path": str, "digest": str, "context": str},
+    "file": {"name": str},
+    "end": {"status": str},
+}
 
 
 def outbox() -> Path:
@@ -82,13 +93,13 @@ class Parcel:
         """The parcel of a new run, which lasts as long as the block.
 
         Raises:
-            OSError: if the outbox cannot be written, or its file system has no locks.
+            OSError: if the outbox cannot be written.
+            InputError: if nothing there can be locked.
         """
         parcel = cls(outbox() / f"{time.time_ns()}-{uuid.uuid4().hex[:12]}")
         (parcel.folder / "files").mkdir(parents=True)
-        with (parcel.folder / "alive").open("w") as life:
+        with locked(parcel.folder / "alive"):
             try:
-                fcntl.flock(life, fcntl.LOCK_EX)
                 above = driver()
                 parcel.add("start", store=store, name=name, tags=dict(tags), driver=above and asdict(above))
             except OSError:
@@ -99,11 +110,8 @@ class Parcel:
     @property
     def alive(self) -> bool:
         """Whether its run goes on, in any process, container or machine that shares this folder."""
-        with suppress(FileNotFoundError), (self.folder / "alive").open() as life:
-            try:
-                fcntl.flock(life, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
+        with suppress(FileNotFoundError):
+            return is_locked(self.folder / "alive")
         return False
 
     def add(self, kind: str, **content: Any) -> None:
@@ -126,16 +134,23 @@ class Parcel:
         self.add("file", name=name)
 
     def events(self) -> list[dict[str, Any]]:
-        """All whole lines. A run whose process is gone without an end gets one here, KILLED."""
-        with suppress(FileNotFoundError):  # begun this moment, or sent and removed
+        """All whole lines. A run whose process is gone without an end gets one here, KILLED.
+
+        A parcel that holds anything else is set aside.
+        """
+        try:
             alive = self.alive
             events = list(_whole((self.folder / "events.jsonl").read_text()))
-            if events and events[0]["kind"] != "start":  # the first line was cut off, so the run is unknown
-                return []
-            if not alive and events and events[-1]["kind"] != "end":
-                events.append({"kind": "end", "time": events[-1]["time"], "status": "KILLED"})
-            return events
-        return []
+        except FileNotFoundError:  # begun this moment, or sent and removed
+            return []
+        except (OSError, ValueError) as error:
+            self.set_aside(f"events.jsonl: {one_line(error)}")
+            return []
+        if events and events[0]["kind"] != "start":  # the first line was cut off, so the run is unknown
+            return []
+        if not alive and events and events[-1]["kind"] != "end":
+            events.append({"kind": "end", "time": events[-1]["time"], "status": "KILLED"})
+        return events
 
     @property
     def store(self) -> str | None:
@@ -158,6 +173,9 @@ class Parcel:
     def mark_sent(self, count: int) -> None:
         write_text(self.folder / "sent", str(count))
 
+    def set_aside(self, reason: str) -> None:
+        set_aside(self.folder, reason)
+
     def remove(self) -> None:
         """Rename it first, since a half-removed parcel would look like a new one."""
         gone = self.folder.with_name(f".{self.folder.name}")
@@ -166,11 +184,60 @@ class Parcel:
 
 
 def _whole(text: str) -> Iterator[dict[str, Any]]:
-    """The events of whole lines; a full disk may have cut one off in the middle of the file."""
-    for line in text.splitlines(keepends=True):
-        with suppress(json.JSONDecodeError):
-            if line.endswith("\n"):
-                yield json.loads(line)
+    """The events of whole lines; a full disk may have cut one off in the middle of the file.
+
+    Raises:
+        ValueError: if a line is JSON and no event.
+    """
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
+        if not line.endswith("\n"):
+            continue
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if not _is_event(event):
+            raise ValueError(f"line {number} is not an event")
+        yield event
+
+
+def _is_event(event: Any) -> bool:
+    if not isinstance(event, dict) or event.get("kind") not in FIELDS or not _fits(event.get("time"), int):
+        return False
+    if not all(_fits(event.get(name), kind) for name, kind in FIELDS[event["kind"]].items()):
+        return False
+    values = (event.get("values") or event.get("tags") or {}).values()
+    if event["kind"] == "metrics":
+        return all(_fits(value, int) or isinstance(value, float) for value in values)
+    return all(isinstance(value, str) for value in values) and Path(event.get("name", "a")).name != ""
+
+
+def _fits(value: Any, kind: type) -> bool:
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+    return isinstance(value, kind)
+
+
+def set_aside(path: Path, reason: str) -> None:
+    """Take a parcel or a file out of the way of the others, into the outbox. `newly_aside` reports it once."""
+    place = outbox() / f"{ASIDE}{path.name}"
+    with suppress(OSError):  # another process does the same
+        if path.is_dir():
+            path.rename(place)
+        else:
+            place.mkdir(parents=True)
+            path.rename(place / path.name)
+        (place / REASON).write_text(reason)
+
+
+def newly_aside() -> list[str]:
+    """What was set aside, with the reasons; each is returned by the first call alone."""
+    found = []
+    for reason in sorted(outbox().glob(f"{ASIDE}*/{REASON}")):
+        with suppress(OSError, ValueError):
+            found.append(f"{OUTBOX / reason.parent.name}: {reason.read_text()}")
+            reason.rename(reason.with_name("reported"))
+    return found
 
 
 def parcels() -> list[Parcel]:

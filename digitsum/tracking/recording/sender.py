@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from digitsum.errors import one_line
 from digitsum.tracking.recording.outbox import Parcel
-from digitsum.tracking.rows.store import Data, Metric, Store
+from digitsum.tracking.results.data import Data
+from digitsum.tracking.rows.store import Metric, Store, is_refusal
 
 BATCH = 50  # events sent between two notes of how many were
 PARCEL = "digitsum.parcel"
@@ -40,15 +42,28 @@ class Sender:
             parcel.remove()
 
     def send_all(self, waiting: list[Parcel]) -> dict[str, Exception]:
-        """Send parcels, and return what went wrong by store. A store that fails gets no further parcels."""
+        """Send parcels, and return what went wrong by store. A store that fails gets no further parcels.
+
+        A parcel that no store would take is set aside.
+        """
         faults: dict[str, Exception] = {}
         for parcel in waiting:
             if (store := parcel.store) and store not in faults:
                 try:
                     self.send(parcel)
                 except Exception as error:  # MLflow, SQLAlchemy, S3 and the network have no common error
-                    faults[store] = error
+                    if _is_of_the_parcel(error, parcel):
+                        parcel.set_aside(one_line(error))
+                    else:
+                        faults[store] = error
         return faults
+
+
+def _is_of_the_parcel(error: Exception, parcel: Parcel) -> bool:
+    """Whether an error is the fault of what was sent, and no later try would do better."""
+    if isinstance(error, OSError):
+        return str(parcel.folder) in str(error.filename)
+    return is_refusal(error) or isinstance(error, (ValueError, TypeError, KeyError, OverflowError))
 
 
 def _run(store: Store, parcel: str, start: Mapping[str, Any]) -> str:
@@ -67,7 +82,8 @@ def _send(store: Store, run: str, parcel: Parcel, events: list[dict[str, Any]]) 
     store.log_params(run, {name: value for _, name, value in values("params")})
     for event in events:
         if event["kind"] == "data":
-            store.log_data(run, [Data(event["path"], event["digest"], event["context"])])
+            data = Data(event["path"], event["digest"], event["context"], event.get("schema"), event.get("profile"))
+            store.log_data(run, [data])
         elif event["kind"] == "file":
             store.log_file(run, parcel.folder / "files" / event["name"])
         elif event["kind"] == "end":

@@ -1,49 +1,20 @@
 """The formats of DVC's own files: dvc.yaml, dvc.lock, the entries of the run-cache, and the refs of experiments."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import reduce
 from graphlib import TopologicalSorter
 from operator import getitem
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from digitsum.errors import InputError, one_line
 from digitsum.formats import load_yaml
-from digitsum.places import PARAMS, PIPELINE
+from digitsum.pipeline import outs_of, read_stages, stages_of
+from digitsum.places import PARAMS
 from digitsum.tracking.results.cache import cache_folder
 from digitsum.tracking.results.checksums import checksum
 from digitsum.tracking.results.git import git
 
 Essence = dict[str, Any]  # of a stage: `cmd`, `params`, `deps` and `outs`; the last two map paths to checksums
-
-
-def require_stage(stage: str) -> None:
-    """
-    Raises:
-        InputError: if dvc.yaml has no such stage, or cannot be read.
-    """
-    try:
-        stages = list(stages_of(Path(PIPELINE).read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise InputError(f"{PIPELINE}: no such file; run stages in the folder that has it") from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
-        raise InputError(f"{PIPELINE}: not readable as a pipeline ({one_line(error)})") from error
-    if stage not in stages:
-        raise InputError(f"{PIPELINE}: no stage {stage}, only {', '.join(stages)}; add it before you run it")
-
-
-def stages_of(pipeline: str) -> dict[str, Any]:
-    """The stages of a dvc.yaml by name, from its text."""
-    return dict(load_yaml(pipeline)["stages"].items())
-
-
-def outs_of(stage: Mapping[str, Any]) -> Iterator[str]:
-    """The paths that a stage of dvc.yaml writes."""
-    for kind in ("outs", "metrics", "plots"):
-        for out in stage.get(kind) or []:
-            yield out if isinstance(out, str) else next(iter(out))
 
 
 def metrics_files(pipeline: str) -> list[str]:
@@ -76,7 +47,7 @@ def current_essence(stage: str) -> Essence:
         OSError: if a file is missing.
         KeyError: if params.yaml lacks a param of the stage.
     """
-    entry = stages_of(Path(PIPELINE).read_text(encoding="utf-8"))[stage]
+    entry = read_stages()[stage]
     params = load_yaml(Path(PARAMS).read_text(encoding="utf-8"))
     return {
         "cmd": entry["cmd"],

@@ -2,7 +2,9 @@
 
 import os
 import re
+import shlex
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from digitsum.errors import InputError
@@ -43,6 +45,12 @@ def _run(words: tuple[str, ...], folder: Path | None = None, given: bytes | None
             raise InputError(
                 f"{folder or Path.cwd()}: not a git repository; results are identified by their commits: git init"
             ) from error
+        if "dubious ownership" in error.stderr:
+            folder = folder or Path.cwd()
+            raise InputError(
+                f"{folder}: belongs to another user, so git does not read it; if you trust it: "
+                f"git config --global --add safe.directory {shlex.quote(str(folder))}"
+            ) from error
         raise
     return done.stdout
 
@@ -69,6 +77,26 @@ def commit_of(revision: str) -> str | None:
         return git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
     except subprocess.CalledProcessError:
         return None
+
+
+def current_branch() -> str:
+    """The branch that is checked out; where HEAD is detached, as in CI, the variable BRANCH, or an empty string."""
+    return git("branch", "--show-current").strip() or os.environ.get("BRANCH", "")
+
+
+def branch_with(commit: str) -> str:
+    """The branch that is checked out, if it contains a commit; otherwise empty."""
+    with suppress(InputError, subprocess.CalledProcessError):
+        git("merge-base", "--is-ancestor", commit, "HEAD")
+        return current_branch()
+    return ""
+
+
+def origin_url() -> str:
+    """Where the remote `origin` is; empty without one."""
+    with suppress(InputError, subprocess.CalledProcessError):
+        return git("remote", "get-url", "origin").strip()
+    return ""
 
 
 def is_commit(text: str) -> bool:

@@ -3,10 +3,12 @@
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from digitsum.errors import InputError
 from digitsum.places import repository_root
 
+PORT = 5000  # where `make ui` serves an embedded store
 SWITCH = "DIGITSUM_TRACKING"  # "off" records nothing
 
 
@@ -22,7 +24,10 @@ def switched_off() -> bool:
 
 
 def tracking_uri() -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{repository_root() / 'mlflow.db'}"
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        return uri
+    file = str(repository_root() / "mlflow.db").replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{file}"
 
 
 def without_password(text: str) -> str:
@@ -32,4 +37,6 @@ def without_password(text: str) -> str:
 
 def embedded_store(uri: str) -> Path | None:
     """The database file behind an address of SQLite; None for any other store."""
-    return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0])).resolve()

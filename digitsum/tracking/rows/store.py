@@ -3,25 +3,29 @@
 import json
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from digitsum.errors import InputError, one_line
+from digitsum.tracking.results.data import Data
 from digitsum.tracking.rows.run import Run
-from digitsum.tracking.rows.settings import embedded_store, tracking_uri, without_password
-from digitsum.tracking.rows.tags import PARENT, RESULT
+from digitsum.tracking.rows.settings import PORT, embedded_store, tracking_uri, without_password
+from digitsum.tracking.rows.tags import PARENT, RECIPE_ROW, RESULT
 
 EXPERIMENT = "digitsum"
 NOTE = """Each run with the tag `digitsum.result` is **one result of the pipeline**: this data, these params, this code.
 Its children are the stages. DVC skipped a stage called *restored*, or took its outputs from the cache, and the child's
 description names the run that computed it. Runs of stages without a parent are under way, failed, or part of no result.
 
+A run called *recipe* has the mean of every metric over the results of several seeds, which are its children.
+
 Select results and press **Compare**. `python -m digitsum sync` adds missing results."""
 SECONDS_PER_CALL = 10  # after which a silent server counts as gone
+METRICS_IN_A_CALL = 500  # at most half of MLflow's limit, which counts params and tags as well
 PARAMS_IN_A_CALL = 100  # mlflow.utils.validation.MAX_PARAMS_TAGS_PER_BATCH
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's codes for unknown and for malformed ids
 
@@ -31,21 +35,6 @@ class Metric(NamedTuple):
     value: float
     time: int  # milliseconds since the epoch
     step: int
-
-
-@dataclass(frozen=True)
-class Data:
-    """A data set that a run read."""
-
-    path: str
-    checksum: str
-    context: str  # who read it
-
-    def entity(self) -> Any:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        dataset = Dataset(self.path, self.checksum, "local", json.dumps({"uri": self.path}))
-        return DatasetInput(dataset, [InputTag("mlflow.data.context", self.context)])
 
 
 class Store:
@@ -77,14 +66,30 @@ class Store:
         """The same for the same store with the same experiment."""
         return f"{self.uri} {self.experiment} {self.born}"
 
+    @property
+    def address(self) -> str:
+        """Where browsers find the server, without a password; for an embedded store, where `make ui` serves it."""
+        if self.uri.startswith(("http://", "https://")):
+            parts = urlsplit(self.uri)
+            return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+        return f"http://127.0.0.1:{PORT}"
+
     def page(self, run: str = "") -> str:
         """Where MLflow's pages show a run, or all runs, behind the address of the server."""
-        return f"#/experiments/{self.experiment}" + (f"/runs/{run}" if run else "")
+        return self._page(f"experiments/{self.experiment}/runs" + (f"/{run}" if run else ""))
+
+    def charts_page(self) -> str:
+        """The same for the charts that lay the curves of all rows over each other."""
+        return self._page(f"experiments/{self.experiment}/runs", compareRunsMode="CHART")
 
     def comparison_page(self, runs: list[str]) -> str:
         """The same for a comparison of runs."""
-        ids, experiments = quote(json.dumps(runs)), quote(json.dumps([self.experiment]))
-        return f"#/compare-runs?runs={ids}&experiments={experiments}"
+        return self._page("compare-runs", runs=json.dumps(runs), experiments=json.dumps([self.experiment]))
+
+    @staticmethod
+    def _page(route: str, **query: str) -> str:
+        """Without the type of the workflow, MLflow opens its pages for generative AI, which show no rows."""
+        return f"#/{route}?{urlencode({**query, 'workflowType': 'machine_learning'}, quote_via=quote)}"
 
     # what the store has
 
@@ -117,11 +122,22 @@ class Store:
         found = self.client.search_runs([self.experiment], f"tags.`{RESULT}` != ''", 1, count, order)
         return [Run.read(run) for run in found]
 
+    def recipes(self) -> list[Run]:
+        """The rows of recipes, oldest first."""
+        return self._search(f"tags.`{RECIPE_ROW}` != ''")
+
     def row_of(self, run: Run) -> Run | None:
-        """The row itself, or the row that the run of a stage belongs to."""
-        if parent := run.tags.get(PARENT):
-            return self.run(parent)
-        return run if RESULT in run.tags else None
+        """The row itself, the row that the run of a stage belongs to, or the first result of a recipe."""
+        if RESULT in run.tags:
+            return run
+        if RECIPE_ROW in run.tags:
+            return next((child for child in self.runs({PARENT: run.id}) if RESULT in child.tags), None)
+        return self.run(run.tags[PARENT]) if PARENT in run.tags else None
+
+    def history(self, run: str, metric: str) -> list[Metric]:
+        """All values of a metric."""
+        found = self.client.get_metric_history(run, metric)
+        return [Metric(each.key, each.value, each.timestamp, each.step) for each in found]
 
     def _search(self, words: str, deleted: bool = False) -> list[Run]:
         from mlflow.entities import ViewType
@@ -153,13 +169,15 @@ class Store:
         self.client.delete_run(run)
 
     def log(self, run: str, metrics: list[Metric], tags: Mapping[str, str]) -> None:
-        """Metrics and tags in one call."""
+        """Metrics and tags."""
         from mlflow.entities import Metric as Entity
         from mlflow.entities import RunTag
 
-        if metrics or tags:
-            entities = [Entity(metric.name, metric.value, metric.time, metric.step) for metric in metrics]
-            self.client.log_batch(run, metrics=entities, tags=[RunTag(*pair) for pair in tags.items()])
+        entities = [Entity(metric.name, metric.value, metric.time, metric.step) for metric in metrics]
+        for first in range(0, len(entities), METRICS_IN_A_CALL):
+            self.client.log_batch(run, metrics=entities[first : first + METRICS_IN_A_CALL])
+        if tags:
+            self.client.log_batch(run, tags=[RunTag(*pair) for pair in tags.items()])
 
     def set_tag(self, run: str, name: str, value: str) -> None:
         self.client.set_tag(run, name, value)
@@ -172,7 +190,14 @@ class Store:
             self.client.log_batch(run, params=params[first : first + PARAMS_IN_A_CALL])
 
     def log_data(self, run: str, data: list[Data]) -> None:
-        self.client.log_inputs(run, [one.entity() for one in data])
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        inputs = []
+        for one in data:
+            source = json.dumps({"uri": one.path})
+            dataset = Dataset(one.path, one.checksum, "local", source, one.schema, one.profile)
+            inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", one.context)]))
+        self.client.log_inputs(run, inputs)
 
     def log_text(self, run: str, text: str, name: str) -> None:
         self.client.log_text(run, text, name)
@@ -207,9 +232,23 @@ class Store:
             ) from error
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether MLflow refuses what it was given, and would refuse it again."""
+    return getattr(error, "error_code", None) in (*MISSING, "BAD_REQUEST")
+
+
+def is_there() -> bool:
+    """Whether the store exists; a server is taken to."""
+    file = embedded_store(tracking_uri())
+    return file is None or file.exists()
+
+
 @contextmanager
-def opened() -> Iterator[Store]:
+def opened(new: bool = False) -> Iterator[Store]:
     """The store that the environment names.
+
+    Args:
+        new: whether to make it if it is an embedded one that does not exist yet.
 
     Raises:
         InputError: if the store cannot be used, now or within the block.
@@ -217,9 +256,16 @@ def opened() -> Iterator[Store]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    if not new and not is_there():
+        raise InputError(
+            f"{embedded_store(tracking_uri())}: no MLflow store yet; dvc repro makes a result, and python -m digitsum "
+            "sync records it"
+        )
     try:
         yield Store.at(tracking_uri())
     except (MlflowException, SQLAlchemyError) as error:
+        if is_refusal(error):
+            raise InputError(f"MLflow: {without_password(one_line(error))}; restore what is gone there") from error
         reason = without_password(one_line(error))
         raise InputError(f"{without_password(tracking_uri())}: the MLflow store cannot be used ({reason})") from error
 
@@ -229,6 +275,8 @@ def _connect(uri: str) -> Any:
 
     The client never repeats a call by itself, which could write twice and would block for minutes.
     """
+    if (file := embedded_store(uri)) and not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise InputError(f"{file}: cannot be written, so nothing is recorded; MLFLOW_TRACKING_URI names another store")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS_PER_CALL))
@@ -246,16 +294,35 @@ def _experiment_id(client: Any) -> str:
     from mlflow.exceptions import MlflowException
 
     known = client.get_experiment_by_name(EXPERIMENT)
+    file = embedded_store(client.tracking_uri)
+    location = (file.parent / "mlartifacts").as_uri() if file else None
     if known is None:
-        file = embedded_store(client.tracking_uri)
-        location = (file.parent / "mlartifacts").as_uri() if file else None
         try:
             return str(client.create_experiment(EXPERIMENT, location, {"mlflow.note.content": NOTE}))
         except MlflowException:  # another process made it first
             known = client.get_experiment_by_name(EXPERIMENT)
+    if file and location:
+        _follow(file, known, location)
     if known.lifecycle_stage == "deleted":
         client.restore_experiment(known.experiment_id)
     return str(known.experiment_id)
+
+
+def _follow(file: Path, experiment: Any, here: str) -> None:
+    """Let an embedded store that was moved or copied with its project use the artifacts beside it.
+
+    MLflow keeps absolute addresses, so without this a copy would write into the folder of the original.
+    """
+    there = experiment.artifact_location
+    if there == here or not (there.startswith("file:") and there.endswith("/mlartifacts")):
+        return
+    with closing(sqlite3.connect(file)) as database, database:
+        words = "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?"
+        database.execute(words, (here, int(experiment.experiment_id)))
+        if (file.parent / "mlartifacts").is_dir():  # the files came along
+            for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
+                words = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"  # noqa: S608 (constants)
+                database.execute(words, (f"{here}/", len(there) + 2, len(there) + 1, f"{there}/"))
 
 
 def _quoted(value: str) -> str | None:
