@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT
 from samples import script
 from test_raw import write_idx
 from tracked import a_result
