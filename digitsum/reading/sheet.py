@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Num
 from scipy import ndimage
-from scipy.spatial import ConvexHull
 
 from digitsum.errors import InputError
 
@@ -156,6 +155,8 @@ def otsu(gray: Float32[np.ndarray, "h w"]) -> float:
 
 def _sheet_among(mask: Bool[np.ndarray, "h w"], gray: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"] | None:
     """The sheet if the largest piece of the mask is one: with its ink, and without the pixels along its edge."""
+    from scipy.spatial import ConvexHull
+
     pieces = pieces_of(mask)
     if not len(pieces.sizes):
         return None
