@@ -89,8 +89,10 @@ def _ink_of(gray: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
         gray, level = -gray, -level
     background = np.full_like(gray, level)
     if uneven:
-        # an opening removes what is narrower than its window, such as strokes, and keeps the edges of shadows
-        background = ndimage.grey_opening(ndimage.median_filter(gray, 3), (window, window))
+        # an opening removes what is narrower than its window, such as strokes, and keeps the edges of shadows; beyond
+        # the border, the image goes on, or the corner of a shadow would be narrower than the window
+        padded = np.pad(ndimage.median_filter(gray, 3), window, mode="edge")
+        background = ndimage.grey_opening(padded, (window, window))[window:-window, window:-window]
     ink = gray - background
     ink -= np.median(ink)
     if ink.max() < FAINTEST:
