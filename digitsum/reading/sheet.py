@@ -172,6 +172,8 @@ def _sheet_among(mask: Bool[np.ndarray, "h w"], gray: Float32[np.ndarray, "h w"]
     if sum(sides) > 1 and sides not in OPPOSITE:
         return None
     corners = np.argwhere(region ^ ndimage.binary_erosion(region))
+    from scipy.spatial import ConvexHull  # costs a tenth of a second and 12 MB, and few images come here
+
     if area < CONVEX * ConvexHull(corners).volume:
         return None
     inside = ndimage.binary_erosion(region, iterations=2, border_value=1)
