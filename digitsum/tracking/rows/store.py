@@ -5,7 +5,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -279,6 +279,10 @@ def _experiment_id(client: Any) -> str:
             known = client.get_experiment_by_name(EXPERIMENT)
     if file and location:
         _follow(file, known, location)
+        stray = Path(client.tracking_uri.removeprefix("sqlite:///")).parent
+        if stray != file.parent:  # MLflow makes a folder with the name as it stands in the address
+            with suppress(OSError):
+                stray.rmdir()
     if known.lifecycle_stage == "deleted":
         client.restore_experiment(known.experiment_id)
     return str(known.experiment_id)
