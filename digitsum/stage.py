@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from digitsum.errors import InputError, one_line, plain
+from digitsum.process import after_imports, leave
 
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 _PARENT = os.getppid()
@@ -62,9 +63,11 @@ def run(main: Callable[[], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _exit_in_order)
+    after_imports()
     try:
         main()
         sys.stdout.flush()
+        leave()
     except InputError as error:
         sys.exit(f"error: {plain(str(error))}" if os.environ.get("RANK", "0") == "0" else 1)  # one process prints it
     except OSError as error:

@@ -11,6 +11,7 @@ from digitsum.errors import InputError
 from digitsum.files import sha256, whole_folder, write_json, write_text
 from digitsum.formats import read_figures, read_json, read_table
 from digitsum.inputs import held
+from digitsum.model.header import read_header
 from digitsum.params.confusion import ConfusionParams
 from digitsum.params.loader import read_params
 from digitsum.places import (
@@ -50,7 +51,7 @@ def main() -> None:
         evaluation = Evaluation(read_figures(METRICS), *tables)
 
         confusion = analyze(table, highest)
-        page = render_report(evaluation, confusion, test.images, params.examples)
+        page = render_report(read_header(MODEL), evaluation, confusion, test.images, params.examples)
         worst = confusion.wrong.head(params.examples)
         charts = {
             "matrix": draw_matrix(confusion.matrix, by_row=False),

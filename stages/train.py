@@ -2,7 +2,7 @@
 
 import csv
 from contextlib import nullcontext
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -16,12 +16,12 @@ from digitsum.model.devices import describe, prepare
 from digitsum.model.model_file import write_model
 from digitsum.model.precision import is_faster_in_bfloat16
 from digitsum.model.processes import launch, process_group
-from digitsum.model.training import Epoch, fit
+from digitsum.model.training import Epoch, Point, fit
 from digitsum.model.transfer import initial_model
 from digitsum.params.loader import read_params
 from digitsum.params.model import ModelParams
 from digitsum.params.train import TrainParams
-from digitsum.places import LEARNING_CURVE, MODEL, PROCESSED, STATE, repository_root
+from digitsum.places import LEARNING_CURVE, MODEL, PROCESSED, STATE, TRAINING_CURVE, repository_root
 from digitsum.strips.dataset import Description, Strips
 from digitsum.tracking.recording.tracker import tracked
 
@@ -61,18 +61,21 @@ def main() -> None:
 
         def report(epoch: Epoch, strips_per_second: float) -> None:
             curve.append(epoch)
-            figures = {name: value for name, value in asdict(epoch).items() if name != "epoch"}
-            tracker.metrics(figures | {"strips_per_second": strips_per_second}, step=epoch.epoch)
+            for point in epoch.points:
+                tracker.metrics({name: value for name, value in figures(point).items() if name != "step"}, point.step)
+            validation = {"epoch": epoch.epoch, "val_loss": epoch.val_loss, "val_accuracy": epoch.val_accuracy}
+            tracker.metrics(validation | {"strips_per_second": strips_per_second}, epoch.step)
 
         averaged = fit(model, train, val, recipe, report, checkpoint, group)
 
         if group.is_main:
             averaged.trained_on = {"source": description.source, "files": files, "recipe": recipe.model_dump()}
             write_model(averaged, MODEL)
-            write_curve(LEARNING_CURVE, curve)
+            write_curve(LEARNING_CURVE, [figures(epoch) for epoch in curve])
+            write_curve(TRAINING_CURVE, [figures(point) for epoch in curve for point in epoch.points])
         tracker.metrics({"parameters": size})
-        tracker.file(MODEL)
-        tracker.file(LEARNING_CURVE)
+        for path in (MODEL, LEARNING_CURVE, TRAINING_CURVE):
+            tracker.file(path)
         if group.is_main:
             checkpoint.remove()
 
@@ -84,11 +87,16 @@ def checksums(architecture: ModelParams) -> dict[str, str]:
     return {str(path): sha256(path) for path in paths}
 
 
-def write_curve(path: Path, curve: list[Epoch]) -> None:
+def figures(row: Epoch | Point) -> dict[str, float]:
+    """A row of a curve, by the names of its columns."""
+    return {name: value for name, value in asdict(row).items() if name != "points"}
+
+
+def write_curve(path: Path, rows: list[dict[str, float]]) -> None:
     with whole_file(path) as temporary, temporary.open("w", newline="") as file:
-        rows = csv.DictWriter(file, [field.name for field in fields(Epoch)], lineterminator="\n")
-        rows.writeheader()
-        rows.writerows(asdict(epoch) for epoch in curve)
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,16 @@ import os
 import sys
 from array import array
 
-MODULES = ("stages", "digitsum", "torch", "dvc", "mlflow", "uvicorn", "two_processes")  # for all else, a new Python
+MODULES = (
+    "stages",
+    "digitsum",
+    "torch",
+    "dvc",
+    "mlflow",
+    "moto",
+    "uvicorn",
+    "two_processes",
+)  # for all else, a new Python
 
 
 def ask(address: str, executable: str, words: list[str]) -> None:

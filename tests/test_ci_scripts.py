@@ -89,7 +89,7 @@ def test_a_missing_comment_and_a_symlink_are_not_posted() -> None:
 def test_failure_takes_the_place_of_the_comment_before_unless_there_is_a_newer_one() -> None:
     (patch,) = comment("123", "them/digitsum", "nothing.md", "timed_out")
     assert patch[3] == "repos/us/digitsum/issues/comments/123"
-    assert "### Not retrained: the workflow ended with `timed_out`" in patch[-1]
+    assert "### ⚠️ Not retrained: the workflow ended with `timed_out`" in patch[-1]
     *_, patch = comment("123", "us/digitsum", conclusion="failure")
     assert patch[-1] == TEXT, "it was retrained, and bringing the result back failed"
 

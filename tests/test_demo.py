@@ -1,5 +1,6 @@
 """The page to try a model by hand, in a real browser."""
 
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,10 @@ def test_drawn_and_dropped_images_are_read(
         tab.on("console", lambda message: complaints.append(message.text))
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         tab.goto(address)
-        tab.get_by_text("Write 4 digits next to each other").wait_for()
+        tab.get_by_text("Write digits next to each other").wait_for()
+        assert tab.get_by_role("main").count() == 1
+        assert tab.locator("#count").input_value() == "0", "as many as it sees"
+        tab.locator("#count").select_option("4")
 
         box = tab.locator("#canvas").bounding_box()
         for number in range(4):  # sevens
@@ -78,9 +82,11 @@ def test_drawn_and_dropped_images_are_read(
         assert tab.locator("#marks span").count() == 4
         assert "% sure" in tab.locator("#words").inner_text()
         assert tab.locator("#seen").evaluate("image => image.naturalWidth") == 168
-        assert tab.get_by_text("Write 4 digits").is_hidden()
-        for _ in range(4):
-            tab.get_by_text("Undo").click()
+        assert tab.locator("#others").inner_text().startswith("or ")
+        assert tab.get_by_text("Write digits").is_hidden()
+        tab.get_by_text("Undo").click()
+        for _ in range(3):
+            tab.keyboard.press("Control+z")
         tab.locator("#answer").wait_for(state="hidden")
 
         tab.locator("#file").set_input_files("strip.png")
@@ -103,6 +109,25 @@ def test_drawn_and_dropped_images_are_read(
     assert all(url.startswith((address, "blob:", "data:")) for url in asked)
 
 
+def test_several_files_each_get_an_answer(address: str, page: Opener) -> None:
+    strips = np.load("data/processed/test/strips.npy")
+    Image.fromarray(strips[0]).save("strip.png")
+    Path("text.png").write_text("hello")
+    with page(390, 800) as tab:
+        tab.goto(address)
+        tab.get_by_text("as many as it sees").wait_for(state="attached")
+        Image.fromarray(strips[1]).resize((168, 900)).save("tall.png")
+        tab.locator("#file").set_input_files(["strip.png", "text.png", "tall.png"])
+        tab.locator("#files .bad").first.wait_for()
+        tab.wait_for_function("document.querySelectorAll('#files li span:last-child:not(:empty)').length === 3")
+        assert tab.locator("#files li").count() == 3
+        assert "% sure" in tab.locator("#files li").first.inner_text()
+        assert "not an image, or damaged" in tab.locator("#files li").nth(1).inner_text()
+        tab.locator("#files button").nth(2).click()
+        assert tab.locator("#dropped").bounding_box()["height"] <= 0.4 * 800
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_requests_from_elsewhere_are_refused(address: str) -> None:
     def code(request: Request) -> int:
         with pytest.raises(HTTPError) as refused:
@@ -113,6 +138,21 @@ def test_requests_from_elsewhere_are_refused(address: str) -> None:
     assert code(Request(address, headers={"Host": "example.org"})) == 400
     assert code(Request(f"{address}/read", data=b"")) == 400
     assert code(Request(f"{address}/read", data=bytes(MOST_BYTES + 1))) == 413
+    for origin in ("https://example.org", "null", "http://127.0.0.1:1"):
+        assert code(Request(f"{address}/read", data=b"x", headers={"Origin": origin})) == 403
+    assert code(Request(f"{address}/read", data=b"x", headers={"Origin": address})) == 400
+
+
+def test_client_that_goes_away_leaves_no_traceback(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(f"POST /read HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 999\r\n\r\nhello".encode())
+    with urlopen(f"{address}/model", timeout=30) as answer:  # the next one is not blocked
+        assert answer.status == 200
+    with pytest.raises(HTTPError) as refused:
+        urlopen(Request(f"{address}/read", data=b"hello"), timeout=30)
+    refused.value.close()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_taken_port_is_refused(address: str, model: SumModel, tmp_path: Path) -> None:

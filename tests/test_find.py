@@ -28,6 +28,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Store
     for number in range(2):
         result = a_result(f"{number + 1:032x}")
         add(store, replace(result, time=result.time + number))
+    for run in store.runs({"digitsum.stage": "make"}):
+        store.rename(run.id, "twin")
     return store
 
 
@@ -46,6 +48,9 @@ def row(store: Store, number: int) -> Run:
 def test_row_by_each_of_its_names(store: Store) -> None:
     first, second = row(store, 0), row(store, 1)
     length = next(n for n in range(4, 32) if len(store.runs_from(first.id[:n])) == 1)
+    store.set_tag(second.id, "digitsum.experiment", "removed-exp")
+    for what in ("removed-exp", f"runs:/{second.id}"):
+        assert find_row(store, what).id == second.id
     (stage,) = store.runs({"mlflow.parentRunId": first.id, "digitsum.stage": "make"})
     store.rename(first.id, 'it\'s "good"; really')  # cannot be written in a filter
     store.rename(second.id, "it's good; really")
@@ -56,7 +61,7 @@ def test_row_by_each_of_its_names(store: Store) -> None:
     store.client.finalize_logged_model(model, "READY")
     registry = Registry(store)
     registry.crown(registry.register(model, first.id), None)
-    for what in ("models:/digitsum@champion", "models:/digitsum/1"):
+    for what in ("models:/digitsum@champion", "champion", "models:/digitsum/1"):
         assert find_row(store, what).id == first.id
     assert find_row(store, f"models:/{model}").id == second.id, "the newest with this model"
 
@@ -70,7 +75,7 @@ def test_row_by_each_of_its_names(store: Store) -> None:
         ('it\'s "both"', "no such run"),
         ("a" * 5000, "no such run"),
         ("%", "no such run"),
-        ("make (restored)", r"the name or the beginning of the id of 2 runs; give one of the ids \w{32}, \w{32}$"),
+        ("twin", r"the name or the beginning of the id of 2 runs; give one of the ids \w{32}, \w{32}$"),
         ("models:/digitsum@none", "no such model"),
         ("models:/none/1", "no such model"),
         ("models:/digitsum/x", "no such model"),

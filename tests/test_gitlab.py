@@ -166,7 +166,7 @@ def test_merge_request_of_a_fork_has_no_key_and_no_comment(desk: Path) -> None:
 def test_failed_retraining_takes_the_place_of_the_comment_before(desk: Path) -> None:
     commit("params.yaml", "failing\n")
     pipeline(desk, code=1, **MERGE_REQUEST)
-    assert (desk / "comment.md").read_text().startswith("<!-- digitsum: retraining -->\n### Not retrained\n")
+    assert (desk / "comment.md").read_text().startswith("<!-- digitsum: retraining -->\n### ⚠️ Not retrained\n")
     assert "notes/6" in (desk / "curl.txt").read_text()
 
 

@@ -57,8 +57,11 @@ def assert_same_digits(number: int, strip: fitting.FittedStrip, factor: float, p
 def test_strips_are_left_as_they_are() -> None:
     for image in STRIPS.images:
         for content in (encoded(image), encoded(np.stack([image] * 3, axis=2))):
-            (grey,) = decode(content, "x")
+            ((grey, reduction),) = decode(content, "x")
             strip = to_strip(grey, FORMAT)
+            assert reduction == 1
+            assert strip.as_given
+            assert not strip.views
             assert np.array_equal(strip.image, image)
             assert strip.places(np.arange(5)).tolist() == list(range(5))
     wide = np.concatenate(list(STRIPS.images[:2]), axis=1)
@@ -80,7 +83,7 @@ def test_size_place_polarity_and_contrast_do_not_matter(
     image = np.pad(enlarged(STRIPS.images[number], factor), padding) * contrast
     image = (240 - image if dark else image + 10).clip(0, 255).astype(np.uint8)
     content = encoded(image) if quality is None else encoded(image, "JPEG", quality=quality)
-    assert_same_digits(number, to_strip(decode(content, "x")[0], FORMAT), factor, padding)
+    assert_same_digits(number, to_strip(decode(content, "x")[0].pixels, FORMAT), factor, padding)
 
 
 def test_photograph_with_shade_and_noise(rng: np.random.Generator) -> None:
@@ -88,7 +91,98 @@ def test_photograph_with_shade_and_noise(rng: np.random.Generator) -> None:
         paper = 220 - 0.6 * np.pad(enlarged(STRIPS.images[number], 5), 50).astype(float)
         light = np.linspace(1, 0.5, paper.shape[1]) * np.linspace(1, 0.85, paper.shape[0])[:, None]
         photograph = (paper * light + rng.normal(0, 4, paper.shape)).clip(0, 255).astype(np.uint8)
-        assert_same_digits(number, to_strip(decode(encoded(photograph, "JPEG"), "x")[0], FORMAT), 5, 50)
+        assert_same_digits(number, to_strip(decode(encoded(photograph, "JPEG"), "x")[0].pixels, FORMAT), 5, 50)
+
+
+def on_paper(number: int) -> np.ndarray:
+    """A row of digits, five times enlarged, dark on white, in 0..255."""
+    return 240 - 0.85 * np.pad(enlarged(STRIPS.images[number], 5), 50).astype(float)
+
+
+def test_hard_shadow_across_the_row() -> None:
+    for number, lean in enumerate((-0.6, 0.0, 0.6, 0.9)):
+        paper = on_paper(number)
+        y, x = np.mgrid[0 : paper.shape[0], 0 : paper.shape[1]]
+        paper[x < paper.shape[1] / 2 + lean * (y - paper.shape[0] / 2)] *= 0.5
+        assert_same_digits(number, to_strip(paper.astype(np.uint8), FORMAT), 5, 50)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_bars_above_and_below_or_beside_the_picture(axis: int) -> None:
+    pads = [(0, 0), (0, 0)]
+    pads[axis] = (70, 70)
+    image = np.pad(on_paper(0), pads)
+    assert_same_digits(0, to_strip(image.astype(np.uint8), FORMAT), 5, 50 + pads[1][0])
+
+
+def test_sheet_on_a_desk(rng: np.random.Generator) -> None:
+    image = np.pad(on_paper(1), 90, constant_values=90)
+    image += rng.normal(0, 5, image.shape)
+    assert_same_digits(1, to_strip(image.clip(0, 255).astype(np.uint8), FORMAT), 5, 140)
+
+
+def test_frame_around_the_row() -> None:
+    image = on_paper(2)
+    for side in (image[8:14], image[-14:-8], image[:, 8:14], image[:, -14:-8]):
+        side[:] = 20
+    assert_same_digits(2, to_strip(image.astype(np.uint8), FORMAT), 5, 50)
+
+
+def test_ink_that_differs_from_paper_in_color_alone() -> None:
+    share = np.pad(enlarged(STRIPS.images[3], 5), 50)[..., None] / 255
+    picture = np.array([60, 132, 70]) * (1 - share) + np.array([200, 60, 60]) * share
+    assert np.ptp(np.array(Image.fromarray(picture.astype(np.uint8)).convert("L"))) < 24
+    ((pixels, _),) = decode(encoded(picture.astype(np.uint8)), "x")
+    assert_same_digits(3, to_strip(pixels, FORMAT), 5, 50)
+
+
+def test_slanted_row_is_turned() -> None:
+    paper = Image.fromarray(on_paper(4).astype(np.uint8)).rotate(10, Image.Resampling.BICUBIC, True, fillcolor=240)
+    level, slanted = (
+        pieces(255 * (to_strip(image, FORMAT).image > 60).astype(np.uint8))
+        for image in (on_paper(4).astype(np.uint8), np.array(paper))
+    )
+    assert len(level[0]) == len(slanted[0]) == 4
+    np.testing.assert_allclose(np.diff(slanted[0]), np.diff(level[0]), atol=4)
+
+
+def test_dither_and_pinholes_are_smoothed(rng: np.random.Generator) -> None:
+    paper = on_paper(5)
+    dithered = Image.fromarray((0.8 * paper).astype(np.uint8)).convert("1")
+    assert_same_digits(5, to_strip(np.array(dithered.convert("L")), FORMAT), 5, 50)
+    paper[rng.random(paper.shape) < 0.1] = 240
+    assert_same_digits(5, to_strip(paper.astype(np.uint8), FORMAT), 5, 50)
+
+
+def test_patterns_are_refused(rng: np.random.Generator) -> None:
+    dots = np.full((382, 4000), 255, np.uint8)
+    dots[::8, ::8] = 0
+    noise = rng.integers(0, 256, (300, 1200), dtype=np.uint8)
+    for image in (dots, noise):
+        with pytest.raises(
+            InputError, match=r"[\d,]+ separate pieces of ink, which are a pattern or noise|^empty: nothing"
+        ):
+            to_strip(image, FORMAT)
+
+
+def test_large_images_are_reduced_and_positions_are_not() -> None:
+    """Floats are made of a few of the pixels, whatever the shape."""
+    for size in ((6000, 4000), (90_000, 700)):
+        ((pixels, reduction),) = decode(encoded(Image.new("1", size)), "x")
+        assert pixels.size <= 2_000_000
+        assert pixels.shape[1] * reduction == pytest.approx(size[0], rel=0.001)
+    large = np.asarray(Image.fromarray(on_paper(0).astype(np.uint8)).resize((3 * 940, 3 * 300)))
+    ((pixels, reduction),) = decode(encoded(large), "x")
+    assert reduction == 2
+    assert_same_digits(0, to_strip(pixels, FORMAT, reduction), 15, 150)
+    np_image = decode(array_file(np.pad(large, ((900, 900), (0, 0)), constant_values=240)), "-")[0]
+    assert np_image.reduction > 1
+
+
+def array_file(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
 
 
 def test_fine_strokes_are_thickened_and_others_are_not() -> None:
@@ -116,21 +210,38 @@ def test_every_kind_of_file_is_the_same_image(tmp_path: Path) -> None:
         "palette": encoded(palette),
         "16 bits": encoded(grey.astype(np.uint16) * 257),
         "12 bits in 16": encoded(grey.astype(np.uint16) * 16),
+        "WebP": encoded(grey, "WEBP", lossless=True),
+        "TIFF": encoded(grey, "TIFF"),
+        "GIF": encoded(Image.fromarray(grey), "GIF", save_all=True, append_images=[Image.fromarray(255 - grey)]),
         "turned": encoded(Image.fromarray(grey).rotate(90, expand=True), exif=turned),
     }
     for name, content in kinds.items():
-        np.testing.assert_allclose(decode(content, name)[0].astype(int), grey, atol=1, err_msg=name)
+        np.testing.assert_allclose(decode(content, name)[0].pixels.astype(int), grey, atol=1, err_msg=name)
     white = alpha.copy()
     white[..., :3] = 255
-    assert np.array_equal(decode(encoded(white), "white ink on nothing")[0], grey)
-    assert np.array_equal(decode(encoded(alpha), "black ink on nothing")[0], 255 - grey)
+    assert np.array_equal(decode(encoded(white), "white ink on nothing")[0].pixels, grey)
+    assert np.array_equal(decode(encoded(alpha), "black ink on nothing")[0].pixels, 255 - grey)
 
-    for array in (grey, grey / 255, grey.astype(np.int64), grey.astype(np.float32), grey.astype(np.uint16) * 257):
+    arrays = (
+        grey,
+        grey / 255,
+        grey / 255 * 1.0000001,
+        grey / 255 - 1e-7,
+        grey.astype(np.int64),
+        grey.astype(np.float32),
+        grey.astype(np.uint16) * 257,
+        np.stack([grey] * 3, axis=2),
+    )
+    for array in arrays:
         np.save(tmp_path / "x.npy", array)
         for read in (read_images(tmp_path / "x.npy"), decode((tmp_path / "x.npy").read_bytes(), "-")):
-            assert np.array_equal(read[0], grey)
+            assert len(read) == 1
+            assert np.array_equal(read[0].pixels, grey)
+    for array in (grey > 99, (grey > 99).astype(np.int64), (grey > 99).astype(np.uint8)):
+        np.save(tmp_path / "x.npy", array)
+        assert np.array_equal(read_images(tmp_path / "x.npy")[0].pixels, 255 * (grey > 99))
     np.save(tmp_path / "x.npy", STRIPS.images)
-    assert np.array_equal(read_images(tmp_path / "x.npy"), STRIPS.images)
+    assert np.array_equal([image.pixels for image in read_images(tmp_path / "x.npy")], STRIPS.images)
 
 
 @pytest.mark.parametrize(
@@ -138,9 +249,15 @@ def test_every_kind_of_file_is_the_same_image(tmp_path: Path) -> None:
     [
         (lambda _: None, "no such file"),
         (lambda p: p.mkdir(), "a folder; name the images in it"),
-        (lambda p: p.write_bytes(b""), "empty; a PNG, JPEG or .npy file is expected"),
+        (lambda p: p.write_bytes(b""), "empty; a PNG, JPEG, WebP, TIFF, GIF, AVIF, BMP or .npy file is expected"),
         (lambda p: p.write_text("hello"), "not an image, or damaged"),
-        (lambda p: p.write_bytes(encoded(STRIPS.images[0], "GIF")), "not an image, or damaged"),
+        (lambda p: p.write_bytes(encoded(STRIPS.images[0], "PPM")), "not an image, or damaged"),
+        (
+            lambda p: p.write_bytes(b"\0\0\0\x18ftypheic" + bytes(99)),
+            "a HEIC image, which is not read here; save it as",
+        ),
+        (lambda p: p.write_bytes(b"%PDF-1.7"), "a PDF document, which is not read here; save it as PNG or JPEG"),
+        (lambda p: p.write_text("<?xml?><svg/>"), "an SVG drawing, which is not read here; save it as PNG or JPEG"),
         (lambda p: p.write_bytes(encoded(STRIPS.images[0])[:900]), "truncated or damaged"),
         (lambda p: p.write_bytes(encoded(Image.new("1", (9000, 9000)))), "more than 64 million pixels; crop it"),
         (lambda p: p.write_bytes(encoded(Image.new("1", (14000, 14000)))), "more than 64 million pixels; crop it"),
@@ -162,6 +279,7 @@ def test_files_that_are_no_image_are_refused(tmp_path: Path, make: Callable[[Pat
         (np.zeros((40, 168), complex), "an array of complex128; numbers expected"),
         (np.full((40, 168), -1), "values from -1 to -1; 0..1, 0..255 or 0..65535 expected"),
         (np.full((40, 168), np.nan), "values from nan to nan"),
+        (np.zeros((40, 168, 3)), r"colors of float64, shape \(40, 168, 3\); colors of uint8"),
         (np.zeros((1, 9000, 9000), bool), "more than 64 million pixels; crop it"),
         (np.array([[{}]], object), "Python objects|not a plain .npy"),
     ],

@@ -17,7 +17,7 @@ from conftest import ROOT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shell import call
-from tracked import a_result
+from tracked import a_result, write_parcel
 
 from digitsum.dependencies import neighbors
 from digitsum.errors import InputError
@@ -29,6 +29,7 @@ from digitsum.tracking.recording.tracker import OutboxTracker, tracked
 from digitsum.tracking.results import checksums, patches
 from digitsum.tracking.results.dvc_files import essence
 from digitsum.tracking.rows.add import add
+from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.models import ModelForm
 from digitsum.tracking.rows.store import Store
 
@@ -69,18 +70,6 @@ def store(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Store:
 
 def cut(store: Store, calls: int, after: bool) -> Store:
     return Store(Unreliable(store.client, calls, after), store.experiment)
-
-
-def write_parcel(uri: str) -> Parcel:
-    with Parcel.begin(uri, "train", {"digitsum.stage": "train"}) as parcel:
-        parcel.add("params", values={f"train.p{number}": "1" for number in range(150)})
-        for step in range(1, 4):
-            parcel.add("metrics", values={"loss": 1 / step, "accuracy": 0.5}, step=step)
-        parcel.add("data", path="data/raw", digest="0" * 32 + ".dir", context="training")
-        parcel.add_text("note.txt", "hello")
-        parcel.add("tags", values={"torch": "2"})
-        parcel.add("end", status="FINISHED")
-    return parcel
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -124,24 +113,25 @@ def test_row_is_added_once(store: Store, after: bool, tmp_path: Path) -> None:
     client = store.client
     model = client.create_logged_model(store.experiment, "m", None, {"digitsum.md5": "d" * 32}).model_id
     client.finalize_logged_model(model, "READY")
-    form = ModelForm("models/m", "loader", tmp_path, (), lambda _: ([], []))
+    form = ModelForm("models/m", "loader", tmp_path, (), lambda _: ([], []), ("p",), lambda *_: "", lambda *_: "")
+    contents = Contents(form, (), (), lambda page, _: page)
     for calls in range(1, 30):
         result = a_result(f"{calls:031x}{int(after)}")
         made = store.begin("make", {"digitsum.stage": "make", "digitsum.made": result.stage_key("make")}, 1)
         store.end(made, "FINISHED", 2)
         try:
-            ended = add(cut(store, calls, after), result, form)
+            ended = add(cut(store, calls, after), result, contents)
         except CutError:
             ended = False
-        add(store, result, form)
-        assert not add(store, result, form)
+        add(store, result, contents)
+        assert not add(store, result, contents)
         (row,) = store.runs({"digitsum.result": result.key})
         assert row.status == "FINISHED"
         assert row.metrics == {"accuracy": 0.75, "mistakes": 3}
         assert row.params == {"p.q": "1"}
         assert row.models == (model,)
         runs = store.runs({"mlflow.parentRunId": row.id})
-        assert sorted(run.name for run in runs) == ["judge (restored)", "make"]
+        assert sorted(run.name for run in runs) == [f"{row.name}: judge (restored)", f"{row.name}: make"]
         assert {run.status for run in runs} == {"FINISHED"}
         assert store.artifacts(row.id) == {"dvc.lock", "changes.patch"}
         if ended:

@@ -40,7 +40,7 @@ def python(*words: str, **environment: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_all_stages_give_the_bytes_that_other_processors_gave_whatever_the_shell_says() -> None:
     python(str(ROOT / "tests" / "portable.py"), **OUTER)
 

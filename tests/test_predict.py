@@ -24,8 +24,8 @@ from digitsum.params.model import ModelParams
 from digitsum.params.preprocess import PreprocessParams
 from digitsum.params.strip import StripParams
 from digitsum.reading.fitting import to_strip
-from digitsum.reading.predict import predict
-from digitsum.reading.reader import Answer, Reader
+from digitsum.reading.predict import COLUMNS, predict
+from digitsum.reading.reader import AUTO_OPTION, Answer, Reader
 from digitsum.strips.compose import Layout, compose
 from digitsum.strips.dataset import Description
 from digitsum.strips.sources.digits import sklearn_digits
@@ -151,7 +151,10 @@ def test_other_widths_and_counts(model: SumModel, strips: np.ndarray) -> None:
         (alone,) = reader.read([form])
         # on some processors a float32 layer rounds otherwise in a batch of another size
         assert alone.probability == pytest.approx(answer.probability, rel=1e-5)
-        assert replace(alone, probability=answer.probability) == answer
+        assert [share for _, share in alone.likeliest] == pytest.approx(
+            [share for _, share in answer.likeliest], rel=1e-5
+        )
+        assert replace(alone, probability=answer.probability, likeliest=answer.likeliest) == answer
     for answer, image in zip(together, mixture, strict=True):
         assert isinstance(answer, Answer)
         assert len(answer.digits) == len(answer.positions) == 8
@@ -160,7 +163,57 @@ def test_other_widths_and_counts(model: SumModel, strips: np.ndarray) -> None:
     said = prediction.predict(model.for_strips(8, 336), wide[:1])
     assert together[0].sum == said.log_probability.argmax()
     assert together[0].digits == said.digits[0].tolist()
-    assert len(Reader(model, count=30).read(forms[1:2])[0].digits) == 30  # more than its columns
+    (impossible,) = Reader(model, count=30).read(forms[1:2])  # more than its columns
+    assert str(impossible) == f"not 30 digits, more likely {likeliest_count(model, strips[5])}; {AUTO_OPTION}"
+
+
+def likeliest_count(model: SumModel, strip: np.ndarray) -> int:
+    return int(prediction.predict_counts(model, strip[None], 21).argmax())
+
+
+def with_bias_to_blank(model: SumModel, more: float) -> SumModel:
+    """The model with columns that are more often blank, so that it counts fewer digits."""
+    with torch.no_grad():
+        model.head.beliefs.bias[10] += more
+    return model
+
+
+def test_numbers_of_digits_that_cannot_be_are_refused(
+    tmp_path: Path, model: SumModel, strips: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """P(4 digits) underflows, so there is no likeliest sum: no row, and one line on standard error."""
+    Image.fromarray(strips[0]).save(tmp_path / "x.png")
+    Image.fromarray(255 - strips[0]).save(tmp_path / "y.png")
+    write_model(with_bias_to_blank(model, 6), tmp_path / "model.safetensors")
+    given = {"form": "csv", "draw": None, "batch_size": 5, "device": "cpu", "threads": 1}
+    files = [str(tmp_path / "x.png"), str(tmp_path / "y.png")]
+    assert predict(files, tmp_path / "model.safetensors", count=None, **given) == 2
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [",".join(COLUMNS)]
+    assert printed.err.splitlines() == [
+        f"error: {file}: not 4 digits, more likely none; {AUTO_OPTION}" for file in files
+    ]
+
+
+def test_probabilities_are_those_of_all_that_is_not_known(model: SumModel, strips: np.ndarray) -> None:
+    """Unless the number of digits is given, its probability counts; `evaluate` takes it as given."""
+    photograph = to_strip(255 - strips[0], Reader(model).format)
+    assert photograph.views
+    (assumed,), (given,) = Reader(model).read([photograph]), Reader(model, 4).read([photograph])
+    views = (photograph, *photograph.views)
+    count = np.mean([np.exp(prediction.predict_counts(model, view.image[None], 21)[0, 4]) for view in views])
+    assert isinstance(assumed, Answer)
+    assert isinstance(given, Answer)
+    assert assumed.sum == given.sum
+    assert assumed.probability == pytest.approx(count * given.probability, rel=1e-4)
+    each = [np.exp(prediction.predict(model, view.image[None]).log_probability[0]) for view in views]
+    assert given.probability == pytest.approx(np.mean(each, axis=0).max(), rel=1e-4)
+    for answer in (assumed, given):
+        assert answer.likeliest[0][0] == answer.sum
+        shares = [share for _, share in answer.likeliest]
+        assert shares == sorted(shares, reverse=True)
+        assert shares[0] == answer.probability
+        assert len(shares) == 3
 
 
 def test_count_left_to_the_model(model: SumModel, strips: np.ndarray) -> None:

@@ -23,7 +23,9 @@ COUNT = 12
 
 def write_pair(folder: Path, number: int = 0) -> None:
     rng = np.random.default_rng(number)
-    np.save(folder / f"data{number}.npy", rng.integers(0, 256, (COUNT, 40, 168), dtype=np.uint8))
+    images = np.zeros((COUNT, 40, 168), np.uint8)
+    images[:, 1:-1, 1:-1] = rng.integers(0, 256, (COUNT, 38, 166), dtype=np.uint8)
+    np.save(folder / f"data{number}.npy", images)
     np.save(folder / f"lab{number}.npy", rng.integers(0, 37, COUNT, dtype=np.uint8))
 
 
@@ -71,6 +73,18 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "0..1": (lambda d: save(d / "data0.npy", IMAGES + np.float32(0.5)), "data0.npy", "in 0..1"),
     "floats": (lambda d: save(d / "data0.npy", IMAGES + 100.0), "data0.npy", "float64"),
     "NaN": (lambda d: save(d / "data0.npy", IMAGES * np.nan), "data0.npy", "NaN"),
+    "inverted": (lambda d: save(d / "data0.npy", 255 - np.load(d / "data0.npy")), "data0.npy", "save 255 - data"),
+    "faint": (
+        lambda d: save(d / "data0.npy", np.load(d / "data0.npy") // 3),
+        "data0.npy",
+        "ink of at most 85 (stretch",
+    ),
+    "0 and 1": (lambda d: save(d / "data0.npy", np.load(d / "data0.npy") // 128), "data0.npy", "(multiply by 255)"),
+    "black": (
+        lambda d: save(d / "data0.npy", IMAGES),
+        "data0.npy",
+        "a black image (leave it and its label out) at row 0",
+    ),
     "dtype": (lambda d: save(d / "data0.npy", IMAGES.astype(np.int32)), "data0.npy", "int32"),
     "counts": (
         lambda d: save(d / "lab0.npy", np.zeros(COUNT - 1, np.uint8)),

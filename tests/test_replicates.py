@@ -41,7 +41,7 @@ def test_a_known_spread_takes_the_place_of_other_seeds() -> None:
     strips = compare_seeds(right[:1], right[1:], None)
     assert (strips.gain, strips.seeds) == (pytest.approx(0.04), (1, 1))
     assert strips.p_value < 0.001
-    assert np.isnan(strips.spread)
+    assert strips.spread is None
     wide = compare_seeds(right[:1], right[1:], None, seed_sd=0.03)
     assert wide.p_value == pytest.approx(0.173, abs=0.001)
     assert wide.high - wide.low > 2 * (strips.high - strips.low)

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from servers import free_port, s3_objects
 from shell import call, start
-from tracked import ON, aliases, digitsum
+from tracked import ON, aliases, digitsum, rows
 
 from digitsum.errors import InputError
 from digitsum.retraining import dvc_runs, overrides
@@ -63,6 +63,15 @@ def clone(shop: Path, name: str) -> Path:
     return shop / name
 
 
+def retrained(*words: str, **environment: str) -> str:
+    """What the terminal shows, then the comment."""
+    return digitsum("retrain", *words, **environment) + comment()
+
+
+def comment() -> str:
+    return html.unescape(Path(".digitsum/comment.md").read_text())
+
+
 def became(comment: str) -> dict[str, str]:
     """How `dvc repro` dealt with each stage, according to the comment."""
     rows = [line.split(" | ") for line in comment.splitlines() if line.startswith("| <code>") and line.endswith(" s |")]
@@ -73,25 +82,29 @@ def model_md5() -> str:
     return hashlib.md5(Path("models/model.safetensors").read_bytes()).hexdigest()
 
 
+@pytest.mark.slow(60)
 def test_from_commit_to_champion(shop: Path, mlflow_server: Opener) -> None:  # noqa: PLR0915 (one story)
     skipped = dict.fromkeys(("ingest", "preprocess", "train", "evaluate", "confusion"), "skipped")
     with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as uri:
         there = {"MLFLOW_TRACKING_URI": uri}
         client = MlflowClient(uri)
 
-        output = digitsum("retrain", **there)
+        output = retrained(**there)
         assert set(became(output).values()) == {"ran"}
+        accuracy = rows(uri)[-1].data.metrics["accuracy"]
+        assert f"\nPromoted: {accuracy:.2%} of the test sums right, the first model\n" in output
+        assert f"### \u2705 Promoted: {accuracy:.2%} of the test sums right, the first model\n" in output
         assert "becomes the first champion" in output
         assert aliases(client) == {"champion": 1}
         assert "bring-back: pushed to main" in call(".ci/bring-back")
 
         call("git", "fetch", "-q")
-        output = digitsum("retrain", **there)
+        output = retrained(**there)
         assert became(output) == skipped
         assert "is the champion already" in output
         assert call(".ci/bring-back") == "bring-back: nothing changed\n"
         first = model_md5()
-        output = digitsum("retrain", "--force", **there)
+        output = retrained("--force", **there)
         assert set(became(output).values()) == {"ran"}
         assert "it has the same bytes" in output
         assert model_md5() == first
@@ -99,7 +112,7 @@ def test_from_commit_to_champion(shop: Path, mlflow_server: Opener) -> None:  # 
 
         change(Path(), "train", epochs=3)
         commit("better")
-        output = digitsum("retrain", **there)
+        output = retrained(**there)
         assert became(output) == skipped | dict.fromkeys(("train", "evaluate", "confusion"), "ran")
         assert "becomes champion in place of version 1" in output
         assert "| <code>train.epochs</code> | <code>1</code> | <code>3</code> |" in output
@@ -109,24 +122,24 @@ def test_from_commit_to_champion(shop: Path, mlflow_server: Opener) -> None:  # 
         version = client.get_model_version("digitsum", "2")
         assert version.tags["digitsum.verdict"] == "passes"
         assert version.tags["digitsum.replaced"] == "1"
-        assert version.description in html.unescape(output)
+        assert version.description.partition(" On the same ")[0] in output
         (verdict,) = (item.path for item in client.list_artifacts(version.run_id, "verdicts"))
         assert verdict == "verdicts/version-2-against-1.json"
         call(".ci/bring-back")
 
         change(Path(), "confusion", examples=3)
         commit("confusion alone")
-        output = digitsum("retrain", **there)
+        output = retrained(**there)
         assert became(output) == skipped | {"confusion": "ran"}
         assert aliases(client) == {"champion": 2}
         call(".ci/bring-back")
 
         os.chdir(clone(shop, "elsewhere"))  # with an empty cache
-        output = digitsum("retrain", **there)
+        output = retrained(**there)
         assert became(output) == skipped
         assert call(".ci/bring-back") == "bring-back: nothing changed\n"
         Path("dvc.lock").unlink()  # as if no result had come back
-        output = digitsum("retrain", **there)
+        output = retrained(**there)
         assert set(became(output).values()) == {"restored"}
         assert aliases(client) == {"champion": 2}
         call("git", "checkout", "-q", ".")
@@ -134,8 +147,13 @@ def test_from_commit_to_champion(shop: Path, mlflow_server: Opener) -> None:  # 
         change(Path(), "train", epochs=1)
         change(Path(), "preprocess", train_strips=799, test_strips=399)  # so the champion predicts again
         commit("worse")
-        output = digitsum("retrain", **there)
-        assert "does not become champion in place of version 2. On the same 399 test strips" in output
+        output = retrained(**there)
+        assert "does not become champion in place of version 2." in output
+        shown = re.search(r"\nNot promoted: \S+% against the champion's \S+%\n", output)
+        assert shown is not None
+        assert f"### \u274c {shown[0].strip()}\n" in output
+        assert re.search(r"\| improvement \| -\S+ points \| at least \S+ \| \u274c no \|", output)
+        assert re.search(r"\nimprovement +-\S+ points +at least \S+ +NO\n", output)
         assert "There is no paired test with " in output, "the result of main was evaluated on other strips"
         assert aliases(client) == {"champion": 2, "challenger": 3}
         worse = client.get_model_version("digitsum", "3")
@@ -158,6 +176,7 @@ def test_from_commit_to_champion(shop: Path, mlflow_server: Opener) -> None:  # 
             digitsum("rollback", **there)
 
 
+@pytest.mark.slow(30)
 def test_two_pushes_at_once(shop: Path, mlflow_server: Opener) -> None:
     with mlflow_server(f"sqlite:///{shop / 'mlflow.db'}", shop / "artifacts") as uri:
         MlflowClient(uri).create_experiment("digitsum")  # two processes that create it race
@@ -167,7 +186,7 @@ def test_two_pushes_at_once(shop: Path, mlflow_server: Opener) -> None:
             os.chdir(clone(shop, f"runner-{seed}"))
             change(Path(), "train", seed=seed)
             call("git", "commit", "-qam", f"seed {seed}")
-            processes.append(start("python", "-m", "digitsum", "retrain", **there))
+            processes.append(start("python", "-m", "digitsum", "retrain", warm=True, **there))
         for process in processes:
             output, _ = process.communicate(timeout=600)
             assert process.returncode == 0, output
@@ -200,6 +219,7 @@ def test_settings_that_ci_leaves_empty_are_dropped(monkeypatch: pytest.MonkeyPat
     assert os.environ["AWS_ACCESS_KEY_ID"] == "a"
 
 
+@pytest.mark.slow(30)
 def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generator) -> None:
     def strips(first: int, count: int, brightness: int) -> None:
         sums = rng.integers(first, 10, count)
@@ -216,22 +236,22 @@ def test_new_data_from_outside_and_its_drift(shop: Path, rng: np.random.Generato
     change(Path(), "ingest", source="npy")
     change(Path(), "gate", min_strips=20, min_macro_recall=0.0, min_tail_accuracy=0.0)
     strips(0, 400, 200)
-    assert "New data" not in digitsum("retrain")
+    assert "New data" not in retrained()
     call(".ci/bring-back")
-    strips(5, 200, 100)
-    output = digitsum("retrain")
+    strips(5, 200, 170)
+    output = retrained()
     assert became(output)["ingest"] == "ran"
     assert "**New data**: 2 files (<code>data1.npy</code>, <code>lab1.npy</code>)" in output
     assert "Before retraining, the champion (version 1) had " in output
     assert "On the same " in output, "the old strips have kept their parts"
     (row,) = (line.split(" | ") for line in output.splitlines() if line.startswith("| mean sum"))
     assert float(row[1]) + 1 < float(row[2].removesuffix(" |"))
-    output = digitsum("retrain", CI="true")
+    output = retrained(CI="true")
     assert "New data" not in output, "an earlier retraining read it"
     assert "the MLflow store is a file on this runner and goes with it" in output
     call(".ci/bring-back")
     os.chdir(clone(shop, "elsewhere"))
-    assert set(became(digitsum("retrain")).values()) == {"skipped"}, "DVC pulls the data too"
+    assert set(became(retrained()).values()) == {"skipped"}, "DVC pulls the data too"
 
 
 @pytest.mark.parametrize(
@@ -296,6 +316,7 @@ def test_remotes_and_stores_that_cannot_be_used(shop: Path) -> None:
     assert digitsum("retrain", code=1).startswith("error: .dvc/config: no default remote; dvc remote add --default")
 
 
+@pytest.mark.slow(20)
 def test_output_that_the_run_cache_gave_is_not_promoted_unless_a_run_made_it(shop: Path) -> None:
     """Who can write to the DVC remote can put any model there for params that dvc.lock does not have yet."""
     store, forger = f"sqlite:///{shop / 'own.db'}", clone(shop, "forger")
@@ -306,15 +327,16 @@ def test_output_that_the_run_cache_gave_is_not_promoted_unless_a_run_made_it(sho
     call("dvc", "repro", DIGITSUM_TRACKING="off")
     call("dvc", "push", "--run-cache", DIGITSUM_TRACKING="off")
     os.chdir(shop / "main")
-    output = digitsum("retrain", MLFLOW_TRACKING_URI=store)
+    output = retrained(MLFLOW_TRACKING_URI=store)
     assert "restored" in became(output).values()
     assert "Nothing was promoted: the run-cache gave the outputs of " in html.unescape(output)
     with pytest.raises(MlflowException, match="not found"):
         aliases(MlflowClient(store))
-    output = digitsum("retrain", "--force", MLFLOW_TRACKING_URI=store)
+    output = retrained("--force", MLFLOW_TRACKING_URI=store)
     assert "becomes the first champion" in output
 
 
+@pytest.mark.slow(20)
 def test_s3_as_remote(shop: Path, monkeypatch: pytest.MonkeyPatch, s3_server: Opener) -> None:
     """As in docs/ci.md; in separate processes, since DVC keeps its connections to S3 open until its process ends."""
     retrain = ("python", "-m", "digitsum", "retrain")
@@ -324,14 +346,14 @@ def test_s3_as_remote(shop: Path, monkeypatch: pytest.MonkeyPatch, s3_server: Op
         call("dvc", "remote", "add", "-q", "--default", "--force", "shared", "s3://digitsum/dvc")
         call("dvc", "remote", "modify", "-q", "shared", "endpointurl", endpoint)
         commit("S3")
-        assert set(became(call(*retrain, **ON)).values()) == {"ran"}
+        assert set(became(call(*retrain, **ON) + comment()).values()) == {"ran"}
         call(".ci/bring-back")
         names = s3_objects(endpoint)
         assert any(name.startswith("dvc/files/md5/") for name in names)
         assert any(name.startswith("dvc/runs/") for name in names)
         md5 = model_md5()
         os.chdir(clone(shop, "elsewhere"))
-        assert set(became(call(*retrain, **ON)).values()) == {"skipped"}
+        assert set(became(call(*retrain, **ON) + comment()).values()) == {"skipped"}
         assert model_md5() == md5
     output = call(*retrain, code=1, **ON)
     assert "error: s3://digitsum/dvc: the DVC remote shared cannot be used (" in output

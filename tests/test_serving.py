@@ -12,16 +12,19 @@ import pytest
 import torch
 from conftest import Opener
 from mlflow.entities import LoggedModelOutput
+from mlflow.exceptions import MlflowException
 
-from digitsum.commands._models import model_file, model_form
+from digitsum.commands._models import model_file, row_contents
 from digitsum.errors import InputError
 from digitsum.model.architecture import SumModel
+from digitsum.model.counting import IMPOSSIBLE
 from digitsum.model.model_file import write_model
-from digitsum.model.prediction import predict
+from digitsum.model.prediction import predict, predict_counts
+from digitsum.model.serving import ServedModel
 from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
 from digitsum.tracking.results.checksums import checksum
-from digitsum.tracking.results.result import Result
+from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.models import log_model
 from digitsum.tracking.rows.registry import Registry
 from digitsum.tracking.rows.store import Store
@@ -47,7 +50,8 @@ def champion(
     store = Store.at(f"sqlite:///{tmp_path / 'mlflow.db'}")
     run = store.begin("row", {"digitsum.result": "x"}, 0)
     stages = {"train": {"cmd": "x", "outs": [{"path": FILE, "md5": checksum(Path(FILE))}]}}
-    logged = log_model(store, run, model_form(), Result("row", json.dumps({"stages": stages})))
+    result = Occurrence("row", json.dumps({"stages": stages}), "", {}, None, "", False, "", "", 0)
+    logged = log_model(store, run, row_contents().model, result)
     assert logged is not None
     store.client.log_outputs(run, [LoggedModelOutput(logged, 0)])
     registry = Registry(store)
@@ -68,10 +72,22 @@ def test_model_of_the_registry_or_of_a_run(tmp_path: Path) -> None:
             model_file(what)
 
 
+def test_strips_with_another_number_of_digits_are_refused(champion: SumModel, rng: np.random.Generator) -> None:
+    """As a strip with dark ink on white is, for most models."""
+    strips = rng.integers(0, 256, (3, 40, 168), dtype=np.uint8)
+    with torch.no_grad():
+        champion.head.beliefs.bias[10] += 8
+    write_model(champion, Path(FILE))
+    with pytest.raises(MlflowException, match=r"^Strip 0 of 3: not 4 digits, more likely none\. Pixels are") as refused:
+        ServedModel(Path(FILE)).predict(strips)
+    assert refused.value.get_http_status_code() == 400
+
+
 def test_mlflow_serves_the_champion(
     champion: SumModel, tmp_path: Path, rng: np.random.Generator, model_server: Opener
 ) -> None:
     strips = rng.integers(0, 256, (200, 40, 168), dtype=np.uint8)
+    assert predict_counts(champion, strips, 21)[:, 4].min() > np.log(IMPOSSIBLE)
     with model_server("models:/digitsum@champion", f"sqlite:///{tmp_path / 'mlflow.db'}") as address:
 
         def post(content: object, kind: str = "application/json") -> tuple[int, Any]:
@@ -91,6 +107,11 @@ def test_mlflow_serves_the_champion(
             assert answer["predictions"]["centres"] == said.centres.tolist()
             probability = np.exp(said.log_probability.max(axis=1))
             assert answer["predictions"]["probability"] == pytest.approx(probability, rel=1e-3)
+            order = np.argsort(-said.log_probability, axis=1)[:, :3]
+            assert answer["predictions"]["likeliest_sums"] == order.tolist()
+            assert [row[0] for row in answer["predictions"]["likeliest_probabilities"]] == pytest.approx(
+                probability, rel=1e-3
+            )
 
         black = strips[:3].copy()
         black[1] = 0
@@ -102,7 +123,7 @@ def test_mlflow_serves_the_champion(
                 {"inputs": black.tolist()},
                 "application/json",
                 400,
-                "Nothing to read on 1 of 3 strips, the first being 1",
+                "Strip 1 of 3: nothing to read, all black",
             ),
             ({"inputs": [[[300] * 168] * 40]}, "application/json", 400, "300 out of bounds for uint8"),
             ({"inputs": [[["a"] * 168] * 40]}, "application/json", 400, "invalid literal"),

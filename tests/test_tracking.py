@@ -8,12 +8,15 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import chdir
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from conftest import Opener, change, digests, run
@@ -27,28 +30,62 @@ from digitsum.tracking.reproduce import compare
 from digitsum.tracking.results.occurrences import remember, remembered
 
 
+def assert_curves(row: Any, train: Any) -> None:
+    """On the run of training and on the row, with a point for each step, since there are so few."""
+    client, _ = store()
+    curve = pd.read_csv("models/training_curve.csv")
+    for each in (row, train):
+        history = client.get_metric_history(each.info.run_id, "train_loss")
+        assert [metric.step for metric in history] == curve["step"].tolist() == list(range(1, 13))
+        assert [metric.value for metric in history] == pytest.approx(curve["train_loss"].tolist())
+        assert [metric.step for metric in client.get_metric_history(each.info.run_id, "val_accuracy")] == [6, 12]
+    use = client.get_metric_history(row.info.run_id, "system/process_memory_usage_megabytes")
+    assert [metric.step for metric in use] == list(range(len(use)))
+    assert len(use) >= 5, "a sample of each stage"
+    assert min(metric.value for metric in use) > 10
+
+
+def assert_contents(row: Any) -> None:
+    """What a person opens on the page of a row."""
+    client, _ = store()
+    data = {item.dataset.name: item.dataset for item in row.inputs.dataset_inputs}
+    columns = json.loads(data["data/processed"].schema)["mlflow_colspec"]
+    assert {"name": "test/strips", "type": "uint8 (40, 40, 168)"} in columns
+    assert json.loads(data["data/processed"].profile)["items"]["train/sums"] == 96
+    assert json.loads(data["data/raw"].profile)["source"] == row.data.params["ingest.source"]
+    files = {"report.html", "quality.html", "matrix.png", "worst.png"}
+    assert files <= {item.path for item in client.list_artifacts(row.info.run_id)}
+    page = Path(client.download_artifacts(row.info.run_id, "report.html")).read_text()
+    assert row.data.tags["mlflow.source.git.commit"] in page
+    assert f"runs/{row.info.run_id}?workflowType=machine_learning" in page
+    assert row.info.run_id not in Path("reports/report.html").read_text(), "a stage cannot know its row"
+    assert f"`python -m digitsum reproduce {row.info.run_id}`" in row.data.tags["mlflow.note.content"]
+
+
 def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(repository: Path) -> None:
     call("dvc", "repro", **ON)
-    assert sync().startswith("mlflow: 1 row added: ")
+    sync()
     (row,) = rows()
     assert row.info.status == "FINISHED"
     runs = children(row)
+    assert_curves(row, runs["train"])
+    assert_contents(row)
+    assert {child.info.run_name for child in runs.values()} == {f"{row.info.run_name}: {name}" for name in runs}
     assert {name: run.info.status for name, run in runs.items()} == dict.fromkeys(
         ("ingest", "preprocess", "train", "evaluate", "confusion"), "FINISHED"
     )
     client, _ = store()
-    history = client.get_metric_history(runs["train"].info.run_id, "val_accuracy")
-    assert [metric.step for metric in history] == [1, 2]
-
     given = yaml.safe_load(Path("params.yaml").read_text())
     assert {name.partition(".")[0] for name in row.data.params} == given.keys() - {"gate"}
     assert row.data.params["train.augment.rotate"] == "5.0"
     figures = json.loads(Path("reports/metrics.json").read_text()) | json.loads(
         Path("reports/confusion.json").read_text()
     )
-    assert row.data.metrics == pytest.approx(figures)
+    assert {name: row.data.metrics[name] for name in figures} == pytest.approx(figures)
     assert row.data.tags["mlflow.source.git.commit"] == call("git", "rev-parse", "HEAD").strip()
-    assert row.data.tags["digitsum.dirty"] == "false"
+    assert row.data.tags["digitsum.dirty"] == row.data.tags["mlflow.source.git.dirty"] == "false"
+    branch = call("git", "branch", "--show-current").strip()
+    assert row.data.tags["mlflow.source.git.branch"] == branch
     lock = Path("dvc.lock").read_text()
     assert Path(client.download_artifacts(row.info.run_id, "dvc.lock")).read_text() == lock
     used = {item.dataset.name: item.dataset.digest for item in row.inputs.dataset_inputs}
@@ -72,6 +109,7 @@ def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(reposito
     assert f"accuracy  {figures['accuracy']:.2%} of 40 test sums right" in digitsum("summary")
 
 
+@pytest.mark.slow(20)
 def test_three_experiments_are_three_rows(made: Path) -> None:
     call("dvc", "exp", "run", "-n", "here", "-S", "train.epochs=1", **ON)
     call("dvc", "exp", "run", "-n", "there", "--temp", "-S", "evaluate.batch_size=17", **ON)
@@ -91,8 +129,12 @@ def test_three_experiments_are_three_rows(made: Path) -> None:
     assert {row.data.tags["mlflow.source.git.commit"] for row in found.values()} <= set(refs)
 
     here, there, cached = (children(found[name]) for name in ("here", "there", "cached"))
-    assert here["train"].info.run_name == "train"
-    assert there["train"].info.run_name == "train (restored)"
+    assert here["train"].info.run_name == f"{found['here'].info.run_name}: train"
+    assert there["train"].info.run_name == f"{found['there'].info.run_name}: train (restored)"
+    assert "- `train.epochs 2 -> 1`" in found["here"].data.tags["mlflow.note.content"]
+    client, _ = store()
+    for row in found.values():  # the curve of a restored stage is that of the run that computed it, or of its file
+        assert len(client.get_metric_history(row.info.run_id, "train_loss")) in (6, 12)
     assert there["train"].data.tags["digitsum.computed_by"] == here["train"].info.run_id
     took = (here["train"].info.end_time - here["train"].info.start_time) / 1000
     assert float(there["train"].data.tags["digitsum.saved_seconds"]) == pytest.approx(took, abs=0.1)
@@ -127,6 +169,7 @@ def test_what_the_next_repro_overwrites_has_a_row(made: Path) -> None:
     assert "+  batch_size: 17" in Path(client.download_artifacts(row.info.run_id, "changes.patch")).read_text()
 
 
+@pytest.mark.slow(20)
 def test_two_queue_workers_on_a_fresh_store(made: Path) -> None:
     Path("mlflow.db").unlink()
     for size in (17, 23):
@@ -162,9 +205,10 @@ def test_results_of_other_commits_and_of_a_colleague(made: Path, tmp_path_factor
         (logged,) = client.search_logged_models([experiment])
         (row,) = rows()
         assert [model.model_id for model in row.outputs.model_outputs] == [logged.model_id]
-        assert {metric.key: metric.value for metric in logged.metrics} == pytest.approx(row.data.metrics)
+        figures = {metric.key: metric.value for metric in logged.metrics}
+        assert figures == pytest.approx({name: row.data.metrics[name] for name in figures})
         assert len(client.get_metric_history(row.info.run_id, "accuracy")) == 1
-    assert "1 row added: commit" in sync("--history")
+    assert "1 row added: " in sync("--history")
     assert sync("--history").startswith("mlflow: up to date\n")
     assert {row.data.params["evaluate.batch_size"] for row in rows()} == {"17", "250"}
 
@@ -238,11 +282,12 @@ def test_switched_off_leaves_nothing(made: Path) -> None:
     assert not Path(".digitsum/outbox").exists()
 
 
+@pytest.mark.slow(20)
 def test_frozen_server_delays_nothing_and_loses_nothing(made: Path, mlflow_server: Opener) -> None:
     change(made, "train", epochs=30)
     with mlflow_server(f"sqlite:///{made / 'other.db'}", made / "artifacts") as uri:
         there = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
-        with start(sys.executable, "-m", "stages.train", **(ON | there)) as train:
+        with start("python", "-m", "stages.train", warm=True, **(ON | there)) as train:
             wait_for(train, "epoch 5/")
             with frozen(uri):
                 train.communicate(timeout=120)  # a stage that waited for the server would never end
@@ -254,7 +299,7 @@ def test_frozen_server_delays_nothing_and_loses_nothing(made: Path, mlflow_serve
         client, _ = store(uri)
         (record,) = stage_runs(uri)
         history = client.get_metric_history(record.info.run_id, "val_accuracy")
-        assert [metric.step for metric in history] == list(range(1, 31))
+        assert [metric.step for metric in history] == list(range(6, 181, 6))
 
 
 @pytest.fixture
@@ -322,7 +367,14 @@ def test_model_in_mlflow(made: Path) -> None:
     (row,) = rows()
     client, experiment = store()
     (logged,) = client.search_logged_models([experiment])
-    assert {metric.key: metric.value for metric in logged.metrics} == pytest.approx(row.data.metrics)
+    figures = {metric.key: metric.value for metric in logged.metrics}
+    assert figures == pytest.approx({name: row.data.metrics[name] for name in figures})
+    assert "accuracy" in figures
+    assert logged.params["model.head"] == "columns"
+    assert logged.tags["mlflow.note.content"].startswith("Sum of 4 handwritten digits: columns on small, ")
+    card = Path(mlflow.artifacts.download_artifacts(f"{logged.artifact_location}/README.md")).read_text()
+    assert logged.model_id in card
+    assert f"| {figures['accuracy']:.2%} |" in card
     lock = Path("dvc.lock").read_text()
     assert all(metric.dataset_digest in lock for metric in logged.metrics)
     assert [model.model_id for model in row.outputs.model_outputs] == [logged.model_id]
@@ -356,7 +408,7 @@ def test_server_of_their_own_with_postgresql_and_s3(
         sync(**there)
         (row,) = rows(uri)
         assert row.data.params["evaluate.batch_size"] == "17"
-        assert children(row, uri)["evaluate"].info.run_name == "evaluate"
+        assert children(row, uri)["evaluate"].info.run_name == f"{row.info.run_name}: evaluate"
         client, experiment = store(uri)
         (logged,) = client.search_logged_models([experiment])
         assert logged.metrics
@@ -402,24 +454,33 @@ def test_trace_both_ways(made: Path) -> None:
         assert said.count("\n") == 1
 
 
-def test_commands_of_trace_bring_a_dirty_result_back(made: Path) -> None:
+def test_commands_of_trace_bring_a_dirty_result_back_in_a_worktree(made: Path) -> None:
     change(made, "confusion", examples=7)
-    code = made / "stages" / "confusion.py"
+    code = Path("stages/confusion.py")
     code.write_text(code.read_text() + "# no change\n")
     call("dvc", "repro", **ON)
     sync()
     (row,) = rows()
     there = {path: Path(path).read_text() for path in ("params.yaml", "dvc.lock", "reports/report.html", str(code))}
-    call("git", "checkout", "-q", ".")
-    change(made, "confusion", examples=8)  # of no concern
+    change(made, "confusion", examples=8)  # the user goes on
+    before = checkout(made)
     account = digitsum("trace", row.info.run_id)
-    for command in account[account.index("again") + 13 :].splitlines():
-        if "reproduce" not in command:
-            call("sh", "-c", command)
-    assert yaml.safe_load(Path("params.yaml").read_text()) == yaml.safe_load(there.pop("params.yaml"))
-    assert {path: Path(path).read_text() for path in there} == there
-    assert "Data and pipelines are up to date" in call("dvc", "repro")
-    assert call("git", "status", "--porcelain", "-uall").count("??") == 0
+    assert account.index("again") < account.index("confusion.examples = 7  (20 by default)") < account.index("code")
+    tree = made.with_name(f"{made.name}-{row.info.run_id[:8]}")
+    follow(account)
+    assert checkout(made) == before
+    assert yaml.safe_load((tree / "params.yaml").read_text()) == yaml.safe_load(there.pop("params.yaml"))
+    assert {path: (tree / path).read_text() for path in there} == there
+    with chdir(tree):
+        assert "Data and pipelines are up to date" in call("dvc", "repro")
+        assert call("git", "status", "--porcelain", "-uall").count("??") == 0
+
+
+def follow(account: str) -> None:
+    """Run the commands that trace prints, in one shell."""
+    lines = account[account.index("again") :].splitlines()[1:]
+    commands = [line.strip() for line in lines[: next(n for n, line in enumerate(lines) if not line.startswith(" "))]]
+    call("sh", "-ec", "\n".join(commands))
 
 
 def checkout(folder: Path) -> list[object]:
@@ -428,6 +489,7 @@ def checkout(folder: Path) -> list[object]:
     return [status, *((folder / ".git" / name).read_bytes() for name in ("HEAD", "index", "config"))]
 
 
+@pytest.mark.slow(20)
 def test_project_in_a_subfolder_of_a_repository(
     made: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,7 +501,7 @@ def test_project_in_a_subfolder_of_a_repository(
         call("git", "config", name, value)
     call("git", "add", "-A")
     call("git", "commit", "-qm", "result")
-    assert "mlflow: 1 row added: workspace on" in sync()
+    assert "mlflow: 1 row added: " in sync()
     change(Path(), "confusion", examples=7)
     code = Path("stages/confusion.py")
     code.write_text(code.read_text() + "# no change\n")
@@ -449,15 +511,14 @@ def test_project_in_a_subfolder_of_a_repository(
     assert [row.data.tags["digitsum.dirty"] for row in (clean, dirty)] == ["false", "true"]
     assert clean.info.run_id in digitsum("trace", "HEAD")
     assert digitsum("reproduce", dirty.info.run_id).endswith("identical: every stage made the same bytes\n")
-    kept = code.read_text()
-    account = digitsum("trace", dirty.info.run_id)
-    for command in account[account.index("again") + 13 :].splitlines():
-        if "reproduce" not in command:
-            call("sh", "-c", command)
-    assert code.read_text() == kept
-    assert "Data and pipelines are up to date" in call("dvc", "repro")
+    follow(digitsum("trace", dirty.info.run_id))
+    tree = outer.with_name(f"{outer.name}-{dirty.info.run_id[:8]}") / "a project"
+    assert (tree / code).read_text() == code.read_text()
+    with chdir(tree):
+        assert "Data and pipelines are up to date" in call("dvc", "repro")
 
 
+@pytest.mark.slow(20)
 def test_reproduce_is_identical_and_names_the_first_stage_that_is_not(made: Path) -> None:
     call("dvc", "exp", "run", "--temp", "-n", "gone", "-S", "confusion.examples=7", **ON)
     sync()

@@ -1,5 +1,6 @@
 """Training follows the learning curve that it followed before, stops when it must, and repeats its bits."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from samples import composed
 
 from digitsum.errors import InputError
+from digitsum.model import training as training_module
 from digitsum.model.architecture import SumModel
 from digitsum.model.model_file import read_model, write_model
 from digitsum.model.optimizers import one_cycle
@@ -133,6 +135,42 @@ def test_one_cycle_rises_to_its_peak_and_falls_nearly_to_its_last(steps: int, wa
         if warmup < 0.5:
             assert rates[-1] == pytest.approx(last, abs=1e-5)
         assert peak == pytest.approx(warmup * steps, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "batch_size", "steps"), [(1, 16, [1]), (2, 4, [2, 4, 6, 8]), (2, 3, [2, 4, 5, 7, 9, 10])]
+)
+def test_training_curve_has_the_means_of_every_few_steps(
+    strips: Strips,
+    tiny_model_params: ModelParams,
+    recipe: TrainParams,
+    description: Description,
+    monkeypatch: pytest.MonkeyPatch,
+    epochs: int,
+    batch_size: int,
+    steps: list[int],
+) -> None:
+    monkeypatch.setattr(training_module, "POINTS", 4)
+    recipe = recipe.model_copy(update={"epochs": epochs, "batch_size": batch_size})
+    training = Training(SumModel(tiny_model_params, description), strips, recipe, ProcessGroup())
+
+    def update(*_: object) -> None:
+        """The loss of each strip is the number of the step, and half of the sums are right."""
+        training.totals += batch_size * torch.tensor([training.step + 1, 0.5, 1])
+
+    monkeypatch.setattr(training, "run_update", update)
+    while training.step < training.steps:
+        training.train_step()
+        if training.at_epoch_end:
+            training.end_epoch(strips)
+    curve = [row for row, _ in training.curve]
+    points = [point for row in curve for point in row.points]
+    assert [point.step for point in points] == steps
+    assert [point.train_loss for point in points] == [
+        np.mean(range(first + 1, last + 1)) for first, last in pairwise([0, *steps])
+    ]
+    assert {point.train_accuracy for point in points} == {0.5}
+    assert [row.points[-1].step for row in curve] == [row.step for row in curve]
 
 
 def test_curve_is_of_the_averaged_model(

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_outbox import a_result, write_parcel
+from tracked import a_result, write_parcel
 
 from digitsum.errors import InputError
 from digitsum.tracking.recording.outbox import Parcel, newly_aside, parcels

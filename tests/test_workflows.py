@@ -421,7 +421,7 @@ def test_failed_retraining_takes_the_place_of_the_comment_before(forge: Forge) -
     forge.run = 2
     forge.pull_request(forge.commit("mine", **{"params.yaml": "failing\n"}), code=1)
     comment = forge.comment("failure")
-    assert comment.startswith("<!-- digitsum: retraining -->\n### Not retrained: the workflow ended with `failure`")
+    assert comment.startswith("<!-- digitsum: retraining -->\n### ⚠️ Not retrained: the workflow ended with `failure`")
     assert "https://forge.example/runs/1" in comment
     patches = [words for words in forge.asked() if "PATCH" in words]
     assert len(patches) == 1

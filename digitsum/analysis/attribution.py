@@ -83,11 +83,12 @@ def causes(changed: pd.DataFrame, strips: Iterable[int]) -> list[str]:
     found = []
     for strip in strips:
         pairs = by_strip[strip].to_numpy().tolist() if strip in by_strip else []
-        found.append(" and ".join(sorted(_in_words(*pair) for pair in pairs)) or ADDS_UP)
+        found.append(" and ".join(sorted(in_words(*pair) for pair in pairs)) or ADDS_UP)
     return found
 
 
-def _in_words(digit: int, read: int) -> str:
+def in_words(digit: int, read: int) -> str:
+    """A misread digit, such as "9 read as 4"; either digit may be NONE."""
     if read == NONE:
         return f"{digit} missed"
     return f"{digit} read as {read}" if digit != NONE else f"{read} read where there is none"

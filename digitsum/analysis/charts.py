@@ -6,7 +6,7 @@ from jaxtyping import Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
 from digitsum.analysis.calibration import WANTED
 
@@ -35,20 +35,29 @@ def draw_errors(errors: pd.DataFrame) -> Figure:
 
 
 def draw_reliability(table: pd.DataFrame) -> Figure:
+    """Error rates on logarithmic scales, since a good model's accuracy is near 1 in every bin.
+
+    Rates below a quarter of a strip in a bin are drawn there, among them those of bins without a mistake.
+    """
     figure, axes = _plain(4.6, 3.4)
-    lowest = float(table[["low", "confidence", "untempered_confidence", "untempered_accuracy"]].min().min())
+    least = 0.25 / float(table["strips"].max())
+    points = (1 - table.drop(columns="strips")).clip(lower=least)
+    lowest = float(points.min().min())
     axes.plot([lowest, 1], [lowest, 1], color=PALE, linewidth=1)
-    reach = (table["accuracy"] - table["low"], table["high"] - table["accuracy"])
     axes.plot(
-        table["untempered_confidence"],
-        table["untempered_accuracy"],
+        points["untempered_confidence"],
+        points["untempered_accuracy"],
         "o",
         color=PALE,
         fillstyle="none",
         label="without temperature",
     )
-    axes.errorbar(table["confidence"], table["accuracy"], reach, fmt="o", color=GOOD, label="with temperature")
-    axes.set(xlabel="predicted probability", ylabel="accuracy")
+    reach = (points["accuracy"] - points["high"], points["low"] - points["accuracy"])
+    axes.errorbar(points["confidence"], points["accuracy"], reach, fmt="o", color=GOOD, label="with temperature")
+    axes.set(xlabel="predicted error rate", ylabel="error rate", xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:g}%"))
+        axis.set_minor_formatter(NullFormatter())
     axes.legend(frameon=False)
     return figure
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 matplotlib.rcParams["svg.hashsalt"] = "digitsum"  # otherwise the ids in an SVG differ from run to run
+Line = tuple[str, str, str]  # about the origin of a result: label, text, and the address of a link or nothing
+ORIGIN = "<!-- origin -->"  # the place for lines about the result that a page is of
 TEMPLATES = Environment(
     loader=PackageLoader("digitsum.analysis"),
     autoescape=True,
@@ -24,7 +27,21 @@ TEMPLATES = Environment(
 
 
 def render(template: str, **values: Any) -> str:
+    TEMPLATES.filters["in_words"] = in_words
     return TEMPLATES.get_template(template).render(**values)
+
+
+def in_words(p_value: float) -> str:
+    """A p-value with its relation, as far as it means anything."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
+def with_origin(page: str, origin: Sequence[Line]) -> str:
+    """A page with lines at its top about the result that it is of.
+
+    A page that a stage writes has only a place for them: its bytes depend on data, params and code alone.
+    """
+    return page.replace(ORIGIN, render("origin.html", sides={"": origin}), 1)
 
 
 def svg(figure: Figure, alt: str) -> Markup:

@@ -24,7 +24,7 @@ class RecipeComparison:
     """Two recipes on the same n strips.
 
     `seeds` counts the seeds before and after, `before` and `after` are mean accuracies, and `low` and `high` the ends
-    of the 95% interval of their difference. `spread` is the standard deviation of the accuracy from seed to seed; NaN
+    of the 95% interval of their difference. `spread` is the standard deviation of the accuracy from seed to seed; None
     where it is unknown. `p_value` is one-sided: it is small if the recipe after is better.
     """
 
@@ -34,7 +34,7 @@ class RecipeComparison:
     after: float
     low: float
     high: float
-    spread: float
+    spread: float | None
     p_value: float
 
     @property
@@ -57,7 +57,7 @@ def compare_seeds(before: Right, after: Right, glyphs: Glyphs, seed_sd: float = 
     if freedom == 0:
         # the difference of two single seeds has their strips' noise already
         by_seeds = per_seed * seed_sd**2
-        variance, spread, freedom_of_all = max(by_strips, by_seeds), seed_sd or np.nan, np.inf
+        variance, spread, freedom_of_all = max(by_strips, by_seeds), seed_sd or None, np.inf
         if by_seeds > by_strips:
             p_value = float(norm.sf(gain / np.sqrt(variance)))
         else:
@@ -73,7 +73,7 @@ def compare_seeds(before: Right, after: Right, glyphs: Glyphs, seed_sd: float = 
         p_value = float(student.sf(gain / np.sqrt(variance), freedom_of_all)) if variance else 1.0
     reach = float(student.ppf((1 + CONFIDENCE) / 2, freedom_of_all) * np.sqrt(variance))
     return RecipeComparison(
-        count, (len(before), len(after)), means[0], means[1], gain - reach, gain + reach, float(spread), p_value
+        count, (len(before), len(after)), means[0], means[1], gain - reach, gain + reach, spread, p_value
     )
 
 

@@ -77,8 +77,18 @@ def digit_matrices(confusion: Confusion) -> dict[str, dict[str, Any]]:
     return {name: {"cells": cells(counts[:size, :size]), "labels": labels} for name, counts in there.items()}
 
 
-def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np.ndarray, "n h w"], shown: int) -> str:
-    """The HTML page; `images` are all test strips, and `shown` is the number of mistakes to show at most."""
+def render_report(
+    model: Mapping[str, Any],
+    evaluation: Evaluation,
+    confusion: Confusion,
+    images: UInt8[np.ndarray, "n h w"],
+    shown: int,
+) -> str:
+    """The HTML page.
+
+    `model` is the header of the model file, `images` are all test strips, and `shown` is the number of mistakes to show
+    at most.
+    """
     wrong, metrics = confusion.wrong, evaluation.metrics
     by_pair = dict(iter(wrong.groupby(["sum", "predicted"])))
     most = [
@@ -97,8 +107,10 @@ def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np
     }
     return pages.render(
         "report.html",
+        model=model,
         metrics=metrics,
-        figures=[row | {"metric": described(row["figure"])} for row in records(evaluation.figures)],
+        figures=[_with_own_interval(row, metrics) for row in records(evaluation.figures)],
+        labels_may_be_wrong="strips_repeated" not in metrics,  # which is known only where the digits are
         slices=records(evaluation.slices),
         few=FEW,
         bins=BINS,
@@ -117,6 +129,13 @@ def render_report(evaluation: Evaluation, confusion: Confusion, images: UInt8[np
         doubted=examples(images, confusion.doubted.head(DOUBTED)),
         doubts=len(confusion.doubted),
     )
+
+
+def _with_own_interval(row: dict[str, Any], metrics: Mapping[str, float]) -> dict[str, Any]:
+    """A row of the table of metrics; a metric with an interval of its own has that one alone, on all of the page."""
+    name = row["figure"]
+    ends = {end: metrics[f"{name}_{end}"] for end in ("low", "high") if f"{name}_{end}" in metrics}
+    return row | ends | {"metric": described(name)}
 
 
 def _causes_by_error(confusion: Confusion) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ from digitsum.strips.ink import pieces
 AS_READ = ", as read"  # ends the names of slices by what the model read, since the truth is unknown
 TOUCHING = "glyphs touch or overlap"
 GAPS = (18, 26)  # pixels between the closest centers; a column is 8 pixels wide, so readings come in steps of 8
-SINGLE = (0, 1)  # digits with a slice of their own: zero adds nothing to the sum, one is the thinnest
 SUM_RANGES = 6  # of equal width
 INK_RANGES = 4  # with equally many strips
 
@@ -42,7 +41,7 @@ def _by_digits(digits: Integer[np.ndarray, "n k"] | None) -> Iterator[Slice]:
     different = 1 + (np.diff(in_order, axis=1) > 0).sum(axis=1)
     for count in range(1, digits.shape[1] + 1):
         yield f"{count} different digit{'s' if count > 1 else ''}", different == count
-    for digit in SINGLE:
+    for digit in range(10):
         yield f"contains {digit}", (digits == digit).any(axis=1)
 
 

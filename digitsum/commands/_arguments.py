@@ -2,7 +2,10 @@
 
 import argparse
 
-RESULT = "a git revision, a DVC experiment, the id or name of a run, models:/NAME@ALIAS, or a model file"
+RESULT = (
+    "a git revision, a DVC experiment, workspace, champion, challenger, models:/NAME@ALIAS, the name of a run, its id "
+    "or the beginning of its id, or a file of the result"
+)
 
 
 def positive(word: str) -> int:

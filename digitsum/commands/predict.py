@@ -8,6 +8,7 @@ from typing import Any, Literal
 from digitsum import places
 from digitsum.commands._arguments import RESULT, positive
 from digitsum.model import BATCH_SIZE
+from digitsum.process import after_imports, before_imports
 
 EXAMPLE = "python -m digitsum predict photo.jpg scan.png --draw pictures"
 
@@ -38,8 +39,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(model: str, **arguments: Any) -> None:
+    before_imports()
     from digitsum.commands._models import model_file
     from digitsum.reading.predict import predict
+
+    after_imports()
 
     if predict(model=model_file(model), **arguments):
         sys.exit(1)

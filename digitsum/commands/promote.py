@@ -28,6 +28,6 @@ def run(what: str, dry_run: bool, anew: bool) -> None:
     prepare("cpu", evaluate.threads, "evaluate.threads")
     with opened() as store:
         decision = promote(store, what, params[GateParams], evaluate.batch_size, dry_run, anew)
-    print(decision.text)
+    print(decision)
     if not decision.promoted:
         sys.exit(REFUSED)

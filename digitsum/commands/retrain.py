@@ -15,8 +15,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(changes: str, force: bool, read_only: bool, local: bool) -> None:
-    from digitsum.commands._models import model_form
+    from digitsum.commands._models import row_contents
+    from digitsum.places import REPORT
     from digitsum.retraining.retrain import COMMENT, Options, retrain
 
-    print(retrain(model_form(), Options(changes, force, read_only, local)))
-    print(f"comment   {COMMENT}")
+    verdict = retrain(row_contents(), Options(changes, force, read_only, local))
+    print(f"\n{verdict}\n\nreport    {REPORT}\ncomment   {COMMENT}")

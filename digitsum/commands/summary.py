@@ -1,6 +1,8 @@
-"""Summarize the result of the last run of the pipeline."""
+"""Bring MLflow up to date, summarize the result of the last run of the pipeline, and compare it with the champion."""
 
+import sys
 from argparse import ArgumentParser
+from subprocess import CalledProcessError
 
 from digitsum import places
 from digitsum.errors import InputError, one_line
@@ -14,6 +16,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run() -> None:
+    from digitsum.tracking.rows.settings import switched_off
+    from digitsum.tracking.unchanged import unchanged
+
+    result = _result()
+    rows, comparison = ("", "") if switched_off() else unchanged(_rows_and_comparison)
+    print("\n".join(filter(None, (rows, result, comparison, _baseline()))))
+
+
+def _result() -> str:
     try:
         metrics = read_figures(places.METRICS)
         names = ("accuracy", "accuracy_low", "accuracy_high", "strips")
@@ -22,9 +33,52 @@ def run() -> None:
         raise InputError(
             f"{places.METRICS}: no result to summarize ({one_line(error, 120)}); make run produces one"
         ) from error
-    print(
-        f"\naccuracy  {accuracy:.2%} of {strips:,} test sums right"
+    report, note = f"{places.REPORT}, and {places.DATA_REPORT / 'quality.html'} for the data", ""
+    if not places.REPORT.exists():
+        note = "\nNothing has run in this clone; this is the result that its commit records."
+        report = "not here; make run produces it, and dvc pull fetches it from a remote"
+    return (
+        f"{note}\naccuracy  {accuracy:.2%} of {strips:,} test sums right"
         f" (95% interval {low:.2%} to {high:.2%})"
-        f"\nreport    {places.REPORT}, and {places.DATA_REPORT / 'quality.html'} for the data"
+        f"\nreport    {report}"
         "\ncompare   make ui; or change something: dvc exp run -S train.epochs=4, then dvc exp show"
     )
+
+
+def _baseline() -> str:
+    """A line if results differ from the commit's although nothing that they are computed from was changed."""
+    from digitsum.tracking.results.git import git
+
+    try:
+        changed = git("diff", "--name-only", "--relative", "HEAD", "--", ".").splitlines()
+    except (InputError, CalledProcessError):  # no repository, or no commit
+        return ""
+    if places.LOCK not in changed or not all(path.startswith((places.LOCK, "reports/")) for path in changed):
+        return ""
+    return (
+        "baseline  the commit has other results, from another kind of machine, with the same code, data and params; to "
+        "make these the baseline: git commit -am 'Results computed on this machine'"
+    )
+
+
+def _rows_and_comparison() -> list[str]:
+    from digitsum.commands._models import row_contents
+    from digitsum.commands.sync import described
+    from digitsum.tracking.find import champion, here
+    from digitsum.tracking.sync import sync
+
+    rows = comparison = ""
+    try:
+        rows = described(sync(row_contents()))
+        result = champion()
+    except InputError as error:
+        print(f"warning: {error}", file=sys.stderr)
+        return [rows, comparison]
+    if result is not None:
+        from digitsum.judging.compare import compare_results
+
+        try:
+            comparison = compare_results(result, here())
+        except InputError as error:
+            comparison = f"compared  not with the champion: {error}"
+    return [rows, comparison]

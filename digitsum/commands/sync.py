@@ -1,6 +1,10 @@
 """Bring MLflow up to date: send what stages could not send, and add a row for each result that has none."""
 
 from argparse import ArgumentParser
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from digitsum.tracking.sync import Report
 
 EXAMPLE = "python -m digitsum sync --history"
 
@@ -11,32 +15,35 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(history: bool, watch: bool) -> None:
-    from digitsum.commands._models import model_form
+    from digitsum.commands._models import row_contents
     from digitsum.tracking import sync as tracking
-    from digitsum.tracking.recording.outbox import newly_aside
-    from digitsum.tracking.rows.settings import switched_off, without_password
+    from digitsum.tracking.rows.settings import switched_off
     from digitsum.tracking.watch import watch as send_while_stages_run
 
     if switched_off():
         return
     if watch:
-        send_while_stages_run(model_form())
+        send_while_stages_run(row_contents())
         return
-    report = tracking.sync(model_form(), history)
-    if count := len(report.added):
-        print(f"mlflow: {count} {'row' if count == 1 else 'rows'} added: {', '.join(report.added)}")
-    else:
-        print("mlflow: up to date")
-    for parcel in newly_aside():
-        print(f"mlflow: {parcel}; it is set aside and not recorded")
+    print(described(tracking.sync(row_contents(), history)))
+
+
+def described(report: "Report") -> str:
+    """What a sync did, and the row of the result in dvc.lock."""
+    from digitsum.tracking.recording.outbox import newly_aside
+    from digitsum.tracking.rows.settings import without_password
+
+    count = len(report.added)
+    rows = f"{count} {'row' if count == 1 else 'rows'} added: {', '.join(report.added)}" if count else "up to date"
+    lines = [rows, *(f"{parcel}; it is set aside and not recorded" for parcel in newly_aside())]
     for store, reason in report.waiting.items():
-        print(f"mlflow: {without_password(store)} cannot be used ({reason}); its runs are kept in .digitsum/outbox")
+        lines.append(f"{without_password(store)} cannot be used ({reason}); its runs are kept in .digitsum/outbox")
     if report.row is None and not report.deleted:
-        print("result: none in dvc.lock; dvc repro makes one")
+        result = "none in dvc.lock; dvc repro makes one"
     elif report.row is None:
-        print("result: its row was deleted in MLflow for good; rm .digitsum/synced.json adds it once more")
-    elif report.deleted:
-        undo = f"mlflow runs restore --run-id {report.row.id} brings it back"
-        print(f"result: {report.row.name}, run {report.row.id}, deleted in MLflow; {undo}")
+        result = "its row was deleted in MLflow for good; rm .digitsum/synced.json adds it once more"
     else:
-        print(f"result: {report.row.name}, run {report.row.id}")
+        result = f"{report.row.name}, run {report.row.id}"
+        if report.deleted:
+            result += f", deleted in MLflow; mlflow runs restore --run-id {report.row.id} brings it back"
+    return "\n".join([*(f"mlflow: {line}" for line in lines), f"result: {result}"])

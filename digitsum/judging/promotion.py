@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import pandas as pd
 from digitsum.analysis import predictions
 from digitsum.errors import InputError, one_line
 from digitsum.formats import read_array
+from digitsum.judging.decision import Decision, headline
 from digitsum.judging.gate import Verdict, judge
+from digitsum.judging.seeds import COMPARED, other_seeds
 from digitsum.judging.unseen import Split, why_seen
 from digitsum.locks import alone
 from digitsum.model import prediction
@@ -28,20 +30,9 @@ from digitsum.tracking.rows.models import fetch
 from digitsum.tracking.rows.registry import CHAMPION, MODEL, WITHDRAWN, Registry, Version
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import Store
-from digitsum.tracking.rows.tags import RECIPE
 
-COMPARED = ("sum", "predicted")  # columns of the predictions
 PROMOTION = "promotion"  # the lock
 WARM_UP, TIMED = 10, 30  # single strips
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What promotion came to."""
-
-    verdict: Verdict
-    text: str  # one paragraph
-    promoted: bool  # in a dry run: whether it would be
 
 
 class Candidate:
@@ -86,19 +77,6 @@ class Candidate:
         with file_of(self.result, PREDICTIONS) as file:
             return predictions.read(file, columns)
 
-    def other_seeds(self, test_data: tuple[str, str]) -> list[pd.DataFrame]:
-        """Predictions for these test strips by results of the same recipe with other seeds, as far as they are kept."""
-        found: dict[str, pd.DataFrame] = {}
-        for row in self.store.runs({RECIPE: self.result.recipe}):
-            seed = row.params.get("train.seed", "")
-            if seed in found or seed == self.row.params.get("train.seed"):
-                continue
-            with suppress(InputError):
-                other = Candidate(self.store, row)
-                if other.test_data == test_data:
-                    found[seed] = other.predictions(COMPARED)
-        return list(found.values())
-
     def model(self) -> SumModel:
         """The model, from DVC's storage or else from MLflow.
 
@@ -137,8 +115,8 @@ def promote(
             champion = registry.holder(CHAMPION)
             own = registry.version_of(challenger.model_id)
             if own is not None and champion is not None and own.number == champion.number:
-                text = f"{challenger.name} is the champion already, as version {own.number} of {MODEL}."
-                return Decision(Verdict((), None, ()), text, promoted=True)
+                sentence = f"{challenger.name} is the champion already, as version {own.number} of {MODEL}."
+                return Decision(Verdict((), None, ()), "Champion already: nothing to promote", sentence, promoted=True)
             if own is not None and own.tags.get(WITHDRAWN) and not anew:
                 raise InputError(
                     f"{challenger.name}: version {own.number} was champion and rolled back; --anew judges it by the "
@@ -146,11 +124,11 @@ def promote(
                 )
             incumbent = None if champion is None or anew else _candidate_of(store, champion)
             verdict = _judge(challenger, incumbent, gate, batch_size)
-            text = _paragraph(challenger.name, verdict, champion, dry_run)
+            decision = _decided(challenger, verdict, champion, dry_run)
             if dry_run:
-                return Decision(verdict, text, verdict.passes)
+                return decision
             version = registry.register(challenger.model_id, challenger.row.id)
-            registry.record(version, _record(verdict, challenger, champion, gate), text)
+            registry.record(version, _record(verdict, challenger, champion, gate), decision.text)
             now = registry.holder(CHAMPION)
             if (now and now.number) != (champion and champion.number):
                 continue  # another model was promoted meanwhile: compare with that one
@@ -158,7 +136,7 @@ def promote(
                 registry.crown(version, champion)
             else:
                 registry.challenge(version)
-            return Decision(verdict, text, verdict.passes)
+            return decision
 
 
 def rollback(store: Store) -> str:
@@ -191,10 +169,9 @@ def _judge(challenger: Candidate, champion: Candidate | None, gate: GateParams, 
     test, model = challenger.test_strips(), challenger.model()
     theirs = None if champion is None else _predictions_of_champion(champion, challenger, test, model, batch_size)
     latency = single_strip_latency(model, test.images)
-    seeds = (
-        challenger.other_seeds(challenger.test_data),
-        champion.other_seeds(challenger.test_data) if champion else [],
-    )
+    sides = (challenger, champion) if champion else (challenger,)
+    mine, *others = (other_seeds(one.store, one.result, challenger.result) for one in sides)
+    seeds = mine, (others[0] if others else [])
     return judge(challenger.predictions(), theirs, test.images, model.data.digits, latency, gate, seeds)
 
 
@@ -254,12 +231,14 @@ def single_strip_latency(model: SumModel, images: np.ndarray) -> float:
     return 1000 * float(np.quantile(times[WARM_UP:], 0.25))
 
 
-def _paragraph(name: str, verdict: Verdict, champion: Version | None, dry_run: bool) -> str:
+def _decided(challenger: Candidate, verdict: Verdict, champion: Version | None, dry_run: bool) -> Decision:
     become = ("would " if dry_run else "") + ("become" if verdict.passes else "not become")
     if not dry_run:
         become = "becomes" if verdict.passes else "does not become"
     place = f"champion in place of version {champion.number}" if champion is not None else "the first champion"
-    return f"{name} {become} {place}. {verdict}"
+    alone = "the first model" if champion is None else "judged by the floors only"
+    words = headline(verdict, challenger.row.metrics.get("accuracy"), alone, dry_run)
+    return Decision(verdict, words, f"{challenger.name} {become} {place}.", verdict.passes)
 
 
 def _record(verdict: Verdict, challenger: Candidate, champion: Version | None, gate: GateParams) -> dict[str, Any]:

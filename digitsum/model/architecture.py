@@ -38,12 +38,8 @@ class SumModel(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def _feature_size(self) -> tuple[int, int]:
-        """Rows and columns of the feature map, found without changing the statistics of the normalization layers."""
-        with torch.device("meta"):
-            shadow = BACKBONES[self.params.backbone](self.params)
-            width = self.data.width + -self.data.width % shadow.stride
-            rows, columns = shadow(torch.empty(2, 1, self.data.height, width)).shape[2:]
-        return rows, columns
+        """Rows and columns of the feature map; layers with a stride round up."""
+        return -(-self.data.height // self.backbone.row_stride), -(-self.data.width // self.backbone.stride)
 
     @property
     def device(self) -> torch.device:

@@ -17,11 +17,16 @@ from digitsum.params.model import ModelParams
 
 
 class Backbone(nn.Sequential):
-    """Layers in a row, with the number of channels of the last and the pixels of width for each column."""
+    """Layers in a row, with the number of channels of the last, and the pixels for each column and row of the map."""
 
-    def __init__(self, *layers: nn.Module, channels: int, stride: int):
+    def __init__(self, *layers: nn.Module, channels: int, stride: int, row_stride: int | None = None):
+        """
+        Args:
+            stride: pixels of width for each column.
+            row_stride: pixels of height for each row; by default as many as `stride`.
+        """
         super().__init__(*layers)
-        self.channels, self.stride = channels, stride
+        self.channels, self.stride, self.row_stride = channels, stride, row_stride or stride
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -106,7 +111,7 @@ def torchvision_resnet(name: str, params: ModelParams) -> Backbone:
             if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):
                 layer.stride = (2, 1)
     layers = [layer for layer_name, layer in net.named_children() if layer_name not in ("avgpool", "fc")]
-    return Backbone(*layers, channels=net.fc.in_features, stride=8)
+    return Backbone(*layers, channels=net.fc.in_features, stride=8, row_stride=32)
 
 
 LARGEST = 1_000_000_000  # bytes; those of resnet50 have 103 million

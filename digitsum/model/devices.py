@@ -26,7 +26,8 @@ def prepare(
     os.environ.setdefault(
         "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
     )  # read when CUDA starts; without it cuBLAS is not deterministic
-    torch.use_deterministic_algorithms(True)
+    # does what use_deterministic_algorithms(True) does, which imports torch's compiler besides, for two seconds
+    torch.set_deterministic_debug_mode("error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it costs 5% of the time
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False  # it would round what heads compute in float32 to ten bits

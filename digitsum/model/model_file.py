@@ -12,13 +12,12 @@ import torch
 from digitsum.errors import InputError, one_line
 from digitsum.files import whole_file
 from digitsum.model.architecture import SumModel
+from digitsum.model.header import DESCRIPTION, require_short_header
 from digitsum.model.heads import HEADS
+from digitsum.model.prediction import LIKELIEST
 from digitsum.params.model import ModelParams
 from digitsum.strips.dataset import Description
 
-DESCRIPTION = "digitsum"  # the key of the JSON description in the file's metadata
-
-LONGEST_HEADER = 1_000_000  # bytes; a resnet50 has 40 thousand
 TYPES = {torch.float32: "F32", torch.int64: "I64"}  # safetensors' names
 ABSENT = {"temperature": torch.ones(())}  # in files of older versions
 
@@ -49,7 +48,12 @@ def write_model(model: SumModel, path: Path) -> None:
 
 def serving_schema(data: Description, head: str) -> dict[str, list[Column]]:
     """The inputs and the outputs of a served model."""
-    outputs: list[Column] = [("sum", "int64", (-1,)), ("probability", "float32", (-1,))]
+    outputs: list[Column] = [
+        ("sum", "int64", (-1,)),
+        ("probability", "float32", (-1,)),
+        ("likeliest_sums", "int64", (-1, LIKELIEST)),
+        ("likeliest_probabilities", "float32", (-1, LIKELIEST)),
+    ]
     if HEADS[head].reads_digits:
         outputs.append(("digits", "int64", (-1, data.digits)))
     if HEADS[head].reads_places:
@@ -81,17 +85,6 @@ def read_model(path: Path) -> SumModel:
             f"{path}: truncated, or not a model file ({one_line(error)}); dvc repro train writes one"
         ) from error
     return model
-
-
-def require_short_header(path: Path) -> None:
-    """
-    Raises:
-        ValueError: if the description in a model file would take long to read.
-    """
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-    if size > LONGEST_HEADER:
-        raise ValueError(f"a header of {size:,} bytes, of at most {LONGEST_HEADER:,}")
 
 
 def _require_shapes(file: Any, params: ModelParams, data: Description) -> None:

@@ -15,6 +15,7 @@ from digitsum.progress import Progress
 # Up to so many strips pass the backbone in all their shifts at once, which is quicker; more would overflow a CPU's
 # caches.
 FEW = 32
+LIKELIEST = 3  # sums that an answer names
 
 
 @dataclass(frozen=True)

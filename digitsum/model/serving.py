@@ -3,7 +3,6 @@
 MLflow calls `_load_pyfunc`. `schema` names the inputs and outputs without loading the weights.
 """
 
-import json
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -11,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
+
+from digitsum.model.header import read_header
 
 Column = tuple[str, str, tuple[int, ...]]  # name, NumPy type, shape with -1 for the number of strips
+INK = "Pixels are whole numbers, 0 for paper to 255 for ink."
+BLACK = f"nothing to read, all black. {INK}"
 NEEDS = ("jaxtyping", "numpy", "pydantic", "pyyaml", "safetensors", "torch", "torchvision", "tqdm")
 
 
 def schema(path: Path) -> tuple[list[Column], list[Column]]:
     """The inputs and the outputs of the model in a file."""
-    with safetensors.safe_open(path, framework="np") as file:
-        description = json.loads(file.metadata()["digitsum"])
+    description = read_header(path)
     if "schema" in description:
         columns = description["schema"]
     else:  # a file of an older version; this imports torch, which takes seconds
@@ -43,23 +44,43 @@ class ServedModel:
     def predict(self, strips: np.ndarray, _params: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
         """
         Raises:
-            MlflowException: if a strip is black, as it is after MLflow has truncated floats in 0..1 to integers.
+            MlflowException: if a strip is black, as it is after MLflow has truncated floats in 0..1 to integers, or if
+                the model counts another number of digits on it, as on a strip with dark ink on white.
         """
-        from digitsum.model.prediction import predict
+        from mlflow.exceptions import MlflowException
 
-        black = np.flatnonzero(strips.max(axis=(1, 2), initial=0) <= 1)
-        if len(black):
-            from mlflow.exceptions import MlflowException
+        from digitsum.model.prediction import LIKELIEST, predict
 
-            raise MlflowException.invalid_parameter_value(
-                f"Nothing to read on {len(black)} of {len(strips)} strips, the first being {black[0]}: all black. "
-                "Pixels are whole numbers, 0 for paper to 255 for ink."
-            )
-        prediction = predict(self.model, np.ascontiguousarray(strips, dtype=np.uint8))
-        sums = prediction.log_probability.argmax(axis=1)
-        probability = np.exp(prediction.log_probability[np.arange(len(sums)), sums]).astype(np.float32)
-        outputs = {"sum": sums, "probability": probability, "digits": prediction.digits, "centres": prediction.centres}
+        strips = np.ascontiguousarray(strips, dtype=np.uint8)
+        for number, reason in enumerate(self.refusals(strips)):
+            if reason is not None:
+                raise MlflowException.invalid_parameter_value(f"Strip {number} of {len(strips)}: {reason}")
+        prediction = predict(self.model, strips)
+        sums = np.argsort(-prediction.log_probability, axis=1, kind="stable")[:, :LIKELIEST]
+        probabilities = np.exp(np.take_along_axis(prediction.log_probability, sums, axis=1)).astype(np.float32)
+        outputs = {
+            "sum": sums[:, 0],
+            "probability": probabilities[:, 0],
+            "likeliest_sums": sums,
+            "likeliest_probabilities": probabilities,
+            "digits": prediction.digits,
+            "centres": prediction.centres,
+        }
         return {name: value for name, value in outputs.items() if value is not None}
+
+    def refusals(self, strips: np.ndarray) -> list[str | None]:
+        """For each strip the reason why there is nothing to read on it, or None."""
+        from digitsum.model.counting import wrong_number
+        from digitsum.model.prediction import predict_counts
+
+        reasons: list[str | None] = [None if seen else BLACK for seen in strips.max(axis=(1, 2), initial=0) > 1]
+        if self.model.head.any_width and len(strips):
+            highest = strips.shape[2] // self.model.backbone.stride
+            counts = np.exp(predict_counts(self.model, strips, highest))
+            for number, probabilities in enumerate(counts):
+                if reasons[number] is None and (why := wrong_number(probabilities, self.model.data.digits)):
+                    reasons[number] = f"{why}. {INK}"
+        return reasons
 
 
 def _load_pyfunc(path: str) -> ServedModel:

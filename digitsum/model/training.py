@@ -26,12 +26,23 @@ from digitsum.model.self_training import cut_glyphs, mixed_batch, recomposed_dig
 from digitsum.model.temperature import best_temperature
 from digitsum.model.training_model import FeatureDropout, TrainingModel
 from digitsum.params.train import TrainParams
-from digitsum.progress import Progress
+from digitsum.progress import Progress, say
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Strips
 from digitsum.strips.ink import offset
 
 OFFSET_STRIPS = 2000  # training strips that the offset of columns is measured on
+POINTS = 200  # of the training curve, at least, where there are so many steps
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of the training curve: means over the steps since the point before, and the next learning rate."""
+
+    step: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -40,15 +51,17 @@ class Epoch:
 
     Training figures are means over the epoch and over strips as the model saw them: warped, and some of them
     recomposed, which are harder since they hold more digits. Validation figures are of the averaged model, without
-    shifts. The learning rate is the one at the end of the epoch.
+    shifts. The learning rate is the one at the end of the epoch, and `step` is the number of steps by then.
     """
 
     epoch: int
+    step: int
     learning_rate: float
     train_loss: float
     train_accuracy: float
     val_loss: float
     val_accuracy: float
+    points: tuple[Point, ...]  # of the training curve within this epoch
 
 
 def fit(
@@ -89,7 +102,7 @@ def fit(
             progress.advance(recipe.batch_size, training.summary)
             if training.at_epoch_end:
                 row, rate = training.end_epoch(val)
-                progress.say(
+                say(
                     f"epoch {row.epoch}/{recipe.epochs}: loss {row.train_loss:.3f}, validation loss {row.val_loss:.3f},"
                     f" validation accuracy {row.val_accuracy:.2%}, {rate:,.0f} strips/s"
                 )
@@ -101,7 +114,7 @@ def fit(
                 state = training.state_dict()
                 if group.is_main and checkpoint.save(state) and interrupted:
                     with suppress(BrokenPipeError):  # the reader of our output may have been interrupted, too
-                        progress.say(f"train: interrupted at step {training.step:,}; run the same command to resume")
+                        say(f"train: interrupted at step {training.step:,}; run the same command to resume")
             if interrupted:
                 raise SystemExit(128 + (interruption.signal or signal.SIGTERM))
     _calibrate(training.averaged, train, val)
@@ -141,6 +154,8 @@ class Training:
         graphed = self.device.type == "cuda" and group.size == 1
         self.run_update = GraphedStep(self.update, self.step_rng) if graphed else self.update
         self.totals = torch.zeros(3, device=self.device)  # losses, hits and strips of this epoch, in this process
+        self.stride = max(1, self.steps // POINTS)  # steps from one point of the training curve to the next
+        self.marks = torch.zeros(-(-self.epoch_steps // self.stride), 3, device=self.device)  # totals at the points
         self.curve: list[tuple[Epoch, float]] = []
         self._begin_epoch()
 
@@ -156,8 +171,11 @@ class Training:
     @property
     def learning_rates(self) -> tuple[float, float]:
         """For the next step: of the backbone's convolutions, and of all other weights."""
+        return self._learning_rates(self.step)
+
+    def _learning_rates(self, step: int) -> tuple[float, float]:
         recipe = self.recipe
-        share = one_cycle(self.step, self.steps, recipe.warmup, recipe.last_rate)
+        share = one_cycle(step, self.steps, recipe.warmup, recipe.last_rate)
         return recipe.learning_rate * share, recipe.other_learning_rate * share
 
     @property
@@ -185,6 +203,9 @@ class Training:
         self.average.update(self.model, self.step)
         self.step += 1
         self._timed_steps += 1
+        done = (self.step - 1) % self.epoch_steps + 1
+        if done % self.stride == 0 or done == self.epoch_steps:
+            self.marks[(done - 1) // self.stride] = self.totals  # on the device, so that nothing waits for it
 
     def update(self, rows: Int64[Tensor, " b"], cuttings: Cuttings | None) -> None:
         """Update the weights by one batch of training strips, and the totals of the epoch."""
@@ -232,15 +253,28 @@ class Training:
         val_loss, val_hits = self.group.total(torch.tensor(validation)).tolist()
         row = Epoch(
             epoch=self.step // self.epoch_steps,
+            step=self.step,
             learning_rate=self.learning_rates[0],
             train_loss=train_loss / count,
             train_accuracy=train_hits / count,
             val_loss=val_loss / len(val),
             val_accuracy=val_hits / len(val),
+            points=self._points(),
         )
         self.curve.append((row, rate))
         self._begin_epoch()
         return row, rate
+
+    def _points(self) -> tuple[Point, ...]:
+        """The training curve of the epoch that ended."""
+        marks = self.group.total(self.marks.clone()).double().cpu()
+        first = self.step - self.epoch_steps
+        steps = [first + min((number + 1) * self.stride, self.epoch_steps) for number in range(len(marks))]
+        each = marks.diff(dim=0, prepend=marks.new_zeros(1, 3)).tolist()
+        return tuple(
+            Point(step, self._learning_rates(step)[0], loss / count, hits / count)
+            for step, (loss, hits, count) in zip(steps, each, strict=True)
+        )
 
     def require_finite(self) -> None:
         """For all processes together, so that all of them raise or none.
@@ -275,6 +309,7 @@ class Training:
             "step": self.step,
             "shuffled": self.shuffled,
             "totals": self._totals_of_all(),
+            "marks": self.group.total(self.marks.clone()),
             "cuttings": None if self.cuttings is None else dict(vars(self.cuttings)),
             "curve": [(asdict(row), rate) for row, rate in self.curve],
         }
@@ -304,8 +339,14 @@ class Training:
         self.step_rng.set_state(state["step_rng"])
         self.step, self.shuffled = state["step"], state["shuffled"].to(self.device)
         self.totals.copy_(state["totals"] * self.group.is_main)  # the totals of all processes count once
+        self.marks.copy_(state["marks"] * self.group.is_main)
         self.cuttings = None if state["cuttings"] is None else Cuttings(**state["cuttings"]).to(self.device)
-        self.curve = [(Epoch(**row), rate) for row, rate in state["curve"]]
+        self.curve = [(_epoch(**row), rate) for row, rate in state["curve"]]
+
+
+def _epoch(points: list[Mapping[str, Any]], **figures: Any) -> Epoch:
+    """A row of the learning curve from the values of its fields."""
+    return Epoch(points=tuple(Point(**point) for point in points), **figures)
 
 
 def validate(model: SumModel, strips: Strips) -> tuple[float, float]:

@@ -3,17 +3,21 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from digitsum.errors import InputError
 from digitsum.files import whole_file
+from digitsum.reading.images import GrayImage
 from digitsum.reading.reader import Answer
 
-WIDTH = 672  # pixels: strips four times enlarged
+WIDTH, TALLEST = 672, 1344  # pixels: strips four times enlarged
 MARGIN, BAND = 12, 44  # pixels: left and right of the image, and above it for the sum and below it for the digits
 GREEN, GRAY, WHITE = (26, 127, 75), (70, 70, 70), (255, 255, 255)
+
+
+def percentages(likeliest: Iterable[tuple[int, float]]) -> list[tuple[int, str]]:
+    """Sums with their probabilities as text; what is not certain is never written as 100%."""
+    return [(total, f"{share:.0%}" if share < 0.995 else f"{min(share, 0.999):.1%}") for total, share in likeliest]
 
 
 class Pictures:
@@ -34,7 +38,7 @@ class Pictures:
         self._folder = folder
         self._names: set[str] = set()
 
-    def write(self, file: str, image: UInt8[np.ndarray, "h w"], answer: Answer) -> Path:
+    def write(self, file: str, image: GrayImage, answer: Answer) -> Path:
         stem = "standard-input" if file == "-" else Path(file).stem
         name, number = stem, 1
         while name in self._names:
@@ -47,18 +51,20 @@ class Pictures:
         return path
 
 
-def drawn(image: UInt8[np.ndarray, "h w"], answer: Answer) -> Image.Image:
-    """The image, with the sum and its probability above, and each digit below the place where it was read."""
-    height, width = image.shape
-    scale = WIDTH / width
-    high = max(1, round(height * scale))
+def drawn(image: GrayImage, answer: Answer) -> Image.Image:
+    """The image, with the likeliest sums above, and each digit below the place where it was read."""
+    height, width = image.pixels.shape
+    scale = min(WIDTH / width, TALLEST / height)
+    wide, high = (max(1, round(side * scale)) for side in (width, height))
     method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
     picture = Image.new("RGB", (WIDTH + 2 * MARGIN, high + 2 * BAND), WHITE)
-    picture.paste(Image.fromarray(image).resize((WIDTH, high), method), (MARGIN, BAND))
+    picture.paste(Image.fromarray(image.pixels).resize((wide, high), method), (MARGIN, BAND))
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(24)
-    pen.text((MARGIN, BAND / 2), f"sum {answer.sum}, {answer.probability:.0%} sure", GRAY, font, "lm")
+    others = "".join(f"   {total}: {share}" for total, share in percentages(answer.likeliest[1:]) if share != "0%")
+    ((_, sure),) = percentages([(answer.sum, answer.probability)])
+    pen.text((MARGIN, BAND / 2), f"sum {answer.sum}, {sure} sure{others}", GRAY, font, "lm")
     for digit, place in zip(answer.digits or (), answer.positions or (), strict=False):
-        pen.text((MARGIN + place * scale, high + 1.5 * BAND), str(digit), GREEN, font, "mm")
+        pen.text((MARGIN + place / image.reduction * scale, high + 1.5 * BAND), str(digit), GREEN, font, "mm")
     if answer.digits is not None and answer.positions is None:
         pen.text((MARGIN, high + 1.5 * BAND), " ".join(map(str, answer.digits)), GREEN, font, "lm")
     return picture

@@ -1,34 +1,37 @@
 """Brings images of any size and polarity to strips that a model can read.
 
 An image that is already a strip, of the model's height and with bright ink on black, stays as it is. In any other image
-the background is removed, whether light or dark, even or shaded. Ink is stretched to full contrast. Digits are scaled
-to the height that they had in training, and fine strokes are thickened to the width that they had there. The row of
-digits is centered on a black strip.
+the row of digits is found on its sheet (`digitsum.reading.sheet`). A slanted row is turned. Digits are scaled to the
+height that they had in training, and fine strokes are thickened to the width that they had there. The row is centered
+on a black strip.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int, Num, UInt8
+from jaxtyping import Float32, Int, UInt8
 from PIL import Image
 from scipy import ndimage
 
 from digitsum.errors import InputError
+from digitsum.reading.sheet import INK, SPECK, ink_of, pieces_of, sheet_of, stretched
+from digitsum.strips.contrast import bright_on_black
 from digitsum.strips.dataset import Description
 from digitsum.strips.glyphs import SIDE
 from digitsum.strips.sources import SOURCES
 from digitsum.strips.sources.source import Script
 
 # tests/test_images.py checks these numbers on enlarged, inverted, faint, shaded and noisy strips
-DARK, BRIGHT = 8, 128  # gray levels in 0..255: the background of a strip is at most DARK, its ink at least BRIGHT
-FAINTEST = 24  # gray levels between ink and background; smaller differences are noise of a sensor or of JPEG
-UNEVEN = 12  # gray levels between a bright and a dark border pixel; from this difference on, shade is evened out
-NOISE = 0.1  # share of full contrast; fainter ink is made black
-INK = 0.35  # share of full contrast; fainter ink does not count when digits and strokes are measured
-FINE = 0.6  # share of the stroke width in training; finer strokes are thickened to it
-SPECK = 0.02  # share of the largest piece's area; smaller pieces are dirt, and may be cropped away
+FINE = 0.8  # share of the stroke width in training; finer strokes are thickened to it
 SMALLEST = 6  # pixels: the least height of digits
-WORKING_SIDE = 384  # pixels: larger images are reduced until their shorter side is less than twice this
+FINE_SCALE = 2.5  # strokes are measured and thickened on digits so many times as high as in training
+GAP = 0.12  # share of the row's height: the distance of pieces of one digit
+FRAMED = 0.25  # share of a frame's height; what is lower is not framed by it
+SQUARE = 0.9  # share of its box that a frame with its inside covers
+FRINGE = 2  # pixels around removed lines
+LONG = 2.5  # times its height: the least width of a row whose slant is measured
+STRAIGHT, STEEPEST = 2.0, 20.0  # degrees: rows between them are turned
+VIEWS = (0.88, 1.1)  # times the size of digits in training
 MARGIN = 8  # pixels: the least space to the left and to the right of the ink
 WIDTH_STEP = 8  # pixels; widths of strips are multiples of it, so that images of similar widths share batches
 WIDEST = 4096  # pixels: the greatest width of a strip, as in digitsum.params.strip; about a hundred digits fit
@@ -60,106 +63,142 @@ class StripFormat:
 
 @dataclass(frozen=True)
 class FittedStrip:
-    """A strip made from an image: pixel x of the strip shows pixel `left + x / scale` of the image."""
+    """A strip made from an image: pixel x of the strip shows pixel `left + x / scale` of the image.
+
+    `as_given` is True for an image that was a strip already. `views` are further strips of the same image, on which
+    digits are a little smaller or larger. A model that knows what it reads reads the same on all of them.
+    """
 
     image: UInt8[np.ndarray, "h w"]
     left: float = 0.0
     scale: float = 1.0
+    as_given: bool = False
+    views: tuple["FittedStrip", ...] = ()
 
     def places(self, pixels: Int[np.ndarray, " k"]) -> Int[np.ndarray, " k"]:
         """Positions on the image, from its left edge, of positions on the strip."""
         return np.rint(self.left + pixels / self.scale).astype(np.int64)
 
 
-def to_strip(image: UInt8[np.ndarray, "h w"], wanted: StripFormat) -> FittedStrip:
+def to_strip(image: UInt8[np.ndarray, "h w"], wanted: StripFormat, reduction: float = 1.0) -> FittedStrip:
     """The strip that shows the digits of an image as training strips show digits.
+
+    Args:
+        reduction: the pixels of the file that a pixel of the image stands for.
 
     Raises:
         InputError: if there is no ink on the image, or it does not fit on a strip. The message is the reason alone,
             without the name of a file.
     """
     if _is_strip(image, wanted):
-        return FittedStrip(image)
+        return FittedStrip(image, as_given=True)
     if image.shape[1] * wanted.script.height > image.shape[0] * WIDEST:
-        raise InputError(f"{image.shape[1]} x {image.shape[0]} pixels, too wide for its height; crop it to the digits")
-    factor = max(1, min(image.shape) // WORKING_SIDE)
-    ink = _ink(np.asarray(Image.fromarray(image).reduce(factor) if factor > 1 else image, np.float32))
+        raise InputError(f"{image.shape[1]} x {len(image)} pixels, too wide for its height; crop it to the digits")
+    gray, _, left = sheet_of(image.astype(np.float32))
+    ink = without_lines(ink_of(gray))
+    ink, stretch = turned(ink)
+    middle = gray.shape[1] / 2, ink.shape[1] / 2
     rows, columns, digit_height = extent(ink)
     if digit_height < SMALLEST:
         raise InputError(
-            f"its digits are {digit_height * factor} pixels high, of {len(image)}; crop it to them, or enlarge it"
+            f"its digits are {round(digit_height * reduction)} pixels high, of {round(len(image) * reduction)}; "
+            "crop it to them, or enlarge it"
         )
-    ink = ink[rows, columns]
+    ink = evened(ink, digit_height)[rows, columns]
 
     scale = _scale(ink.shape, digit_height, wanted)
-    if (thicker := round(FINE * wanted.script.stroke / scale - stroke_width(ink, digit_height))) > 0:
-        ink = ndimage.maximum_filter(ink, 1 + thicker)
+    fine, fineness = _thickened(ink, digit_height, scale, wanted)
+    start = left + middle[0] + (columns.start - middle[1]) * stretch
+
+    def at(enlargement: float, views: tuple[FittedStrip, ...] = ()) -> FittedStrip:
+        strip, strip_left, strip_scale = _strip_of(fine, scale * enlargement / fineness, wanted)
+        its_scale = strip_scale * fineness / stretch
+        return FittedStrip(strip, reduction * (start - strip_left / its_scale), its_scale / reduction, views=views)
+
+    return at(1.0, tuple(map(at, VIEWS)))
+
+
+def _strip_of(
+    ink: Float32[np.ndarray, "h w"], scale: float, wanted: StripFormat
+) -> tuple[UInt8[np.ndarray, "v u"], int, float]:
+    """A strip with the ink in its middle, the pixel where the ink starts, and the scale, at which the ink fits."""
+    scale = min(scale, wanted.height / ink.shape[0])
+    if not wanted.any_width:
+        scale = min(scale, wanted.width / ink.shape[1])
     height, width = (max(1, round(side * scale)) for side in ink.shape)
-    scaled = np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BILINEAR))
     strip_width = wanted.width
     if wanted.any_width:
         strip_width = max(strip_width, width + 2 * MARGIN)
         strip_width += -strip_width % WIDTH_STEP
     top, left = (wanted.height - height) // 2, (strip_width - width) // 2
     strip = np.zeros((wanted.height, strip_width), np.uint8)
-    strip[top : top + height, left : left + width] = np.rint(255 * _stretched(scaled))
-    return FittedStrip(strip, factor * (columns.start - left / scale), scale / factor)
+    strip[top : top + height, left : left + width] = np.rint(255 * stretched(_resized(ink, height, width)))
+    return strip, left, scale
 
 
 def _is_strip(image: UInt8[np.ndarray, "h w"], wanted: StripFormat) -> bool:
     height, width = image.shape
     fits = width == wanted.width or (wanted.any_width and wanted.width < width <= WIDEST)
-    return height == wanted.height and fits and bool((_border(image) <= DARK).mean() >= 0.5 and image.max() >= BRIGHT)
+    return height == wanted.height and fits and bool(bright_on_black(image[None])[0])
 
 
-def _border(image: Num[np.ndarray, "h w"]) -> Num[np.ndarray, " b"]:
-    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+def without_lines(ink: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    """Ink without frames, without lines from one side to the other, and without what reaches in from three sides."""
+    pieces = pieces_of(ink > INK)
+    height, width = ink.shape
+    top, bottom, left, right = pieces.boxes.T
+    sides = np.stack([top == 0, bottom == height, left == 0, right == width])
+    foreign = (
+        (sides.sum(axis=0) >= 3) | (sides[2] & sides[3]) | (sides[0] & sides[1] & (pieces.heights > pieces.widths * 8))
+    )
+    whole = pieces.sizes >= SPECK * pieces.sizes.max(initial=0)
+    largest = int((pieces.heights * pieces.widths).argmax())
+    inside = (top > top[largest]) & (bottom < bottom[largest]) & (left > left[largest]) & (right < right[largest])
+    if (inside & whole & (pieces.heights > FRAMED * pieces.heights[largest])).any():
+        box = slice(top[largest], bottom[largest]), slice(left[largest], right[largest])
+        filled = ndimage.binary_fill_holes(pieces.labels[box] == largest + 1)
+        foreign[largest] |= filled.mean() > SQUARE
+    if not foreign.any() or not (whole & ~foreign).any():
+        return ink
+    removed = np.concatenate([[False], foreign])[pieces.labels]
+    kept = np.concatenate([[False], ~foreign])[pieces.labels]
+    fringe = ndimage.binary_dilation(removed, np.ones((3, 3), bool), iterations=FRINGE) & ~kept
+    return np.where(fringe, 0, ink)
 
 
-def _ink(gray: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """How much ink each pixel has, 0..1. The border of the image shows what the background is.
-
-    Raises:
-        InputError: if nothing stands out from the background.
-    """
-    background = np.median(_border(gray))
-    if background - gray.min() > gray.max() - background:
-        gray, background = -gray, -background
-    darkest, brightest = np.percentile(_border(gray), (10, 90))
-    if brightest - darkest > UNEVEN:
-        # an opening removes what is narrower than its window, such as strokes, and keeps the shade
-        window = min(gray.shape) // 2 + 1
-        background = ndimage.grey_opening(ndimage.uniform_filter(gray, 3), (window, window))
-        background = ndimage.uniform_filter(background, window)
-    ink = np.maximum(gray - background, 0)
-    if ink.max() < FAINTEST:
-        raise InputError("empty: nothing on it stands out from its background")
-    ink = _stretched(ink)
-    ink[ink < NOISE] = 0
-    return ink
+def turned(ink: Float32[np.ndarray, "h w"]) -> tuple[Float32[np.ndarray, "v u"], float]:
+    """Ink of a slanted row, turned about its middle until the row is level; and the cosine of the angle."""
+    rows, columns, digit_height = extent(ink)
+    if columns.stop - columns.start < LONG * digit_height:
+        return ink, 1.0
+    y, x = np.nonzero(ink[rows, columns] > INK)
+    slope = np.polyfit(x, y, 1)[0]
+    angle = np.degrees(np.arctan(slope))
+    if not STRAIGHT <= abs(angle) <= STEEPEST:
+        return ink, 1.0
+    level = Image.fromarray(ink).rotate(angle, Image.Resampling.BILINEAR, expand=True)
+    return np.asarray(level), float(np.cos(np.radians(angle)))
 
 
-def _stretched(ink: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """Ink stretched to 0..1. The brightest hundredth is clipped, since it may be glare."""
-    stretched: np.ndarray = np.minimum(ink / np.percentile(ink[ink > ink.max() / 4], 99), 1)
-    return stretched
+def evened(ink: Float32[np.ndarray, "h w"], digit_height: int) -> Float32[np.ndarray, "h w"]:
+    """Ink with the same contrast everywhere; glare and a dry pen leave some digits fainter than others."""
+    strongest = ndimage.maximum_filter(ink, digit_height)
+    even: np.ndarray = np.minimum(ink / np.maximum(ndimage.uniform_filter(strongest, digit_height), INK), 1)
+    return even
 
 
 def extent(ink: Float32[np.ndarray, "h w"]) -> tuple[slice, slice, int]:
     """The rows and the columns that hold the ink, and the median height of digits in pixels; ink is in 0..1."""
-    pieces, count = ndimage.label(ink > INK, np.ones((3, 3)))
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
-    places = ndimage.find_objects(pieces)
-    rows, columns = zip(
-        *(place for place, size in zip(places, sizes, strict=True) if size >= SPECK * sizes.max()), strict=True
-    )
-    heights = np.array([part.stop - part.start for part in rows])
+    mask = ink > INK
+    pieces = pieces_of(mask)
+    large = pieces.sizes >= SPECK * pieces.sizes.max()
+    top, bottom, left, right = pieces.boxes[large].T
+    # a digit may be in pieces, which are close to each other
+    gap = max(1, round(GAP * (bottom.max() - top.min())))
+    close, _ = ndimage.label(ndimage.maximum_filter(mask, (gap, 1 + gap // 2)), np.ones((3, 3)))
+    heights = np.array([rows.stop - rows.start for rows, _ in ndimage.find_objects(close * mask)])
     whole = heights[heights > heights.max() / 2]  # lower pieces may be parts of a digit
-    return _hull(rows), _hull(columns), int(np.median(whole))
-
-
-def _hull(parts: tuple[slice, ...]) -> slice:
-    return slice(min(part.start for part in parts), max(part.stop for part in parts))
+    return slice(top.min(), bottom.max()), slice(left.min(), right.max()), int(np.median(whole))
 
 
 def stroke_width(ink: Float32[np.ndarray, "h w"], digit_height: int) -> float:
@@ -171,6 +210,29 @@ def stroke_width(ink: Float32[np.ndarray, "h w"], digit_height: int) -> float:
     step = max(1, digit_height // SIDE)
     mask = np.pad(ink[::step, ::step] > INK, 1)
     return step * max(1.0, 4 * float(ndimage.distance_transform_edt(mask)[mask].mean()) - 2)
+
+
+def _thickened(
+    ink: Float32[np.ndarray, "h w"], digit_height: int, scale: float, wanted: StripFormat
+) -> tuple[Float32[np.ndarray, "v u"], float]:
+    """Ink with strokes at least FINE times as wide as in training, and the factor by which it was reduced.
+
+    It is at most FINE_SCALE times as large as on the strip.
+
+    The reduction closes pinholes in strokes and averages grain, which would be enlarged with the strokes.
+    """
+    fine = min(1.0, FINE_SCALE * scale)
+    ink = _resized(ink, *(max(1, round(side * fine)) for side in ink.shape))
+    if not (ink > INK).any():
+        return ink, fine
+    ink = stretched(ink)
+    width = stroke_width(ink, round(digit_height * fine))
+    thicker = round(FINE * wanted.script.stroke * fine / scale - width)
+    return (ndimage.maximum_filter(ink, 1 + thicker) if thicker > 0 else ink), fine
+
+
+def _resized(ink: Float32[np.ndarray, "h w"], height: int, width: int) -> Float32[np.ndarray, "{height} {width}"]:
+    return np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _scale(shape: tuple[int, int], digit_height: int, wanted: StripFormat) -> float:

@@ -10,9 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from jaxtyping import UInt8
-
 from digitsum.errors import InputError
 from digitsum.formats import read_array
 from digitsum.model.devices import prepare
@@ -20,19 +17,23 @@ from digitsum.model.model_file import read_model
 from digitsum.progress import Progress
 from digitsum.reading.drawing import Pictures
 from digitsum.reading.fitting import FittedStrip, to_strip
-from digitsum.reading.images import MOST_BYTES, decode, read_images
+from digitsum.reading.images import MOST_BYTES, GrayImage, decode, read_images
 from digitsum.reading.reader import Answer, Count, Reader
 
-COLUMNS = ("file", "index", "sum", "probability", "digits", "positions")
+COLUMNS = ("file", "index", "sum", "probability", "digits", "positions", "likeliest")
 
 
 @dataclass(frozen=True)
 class FileImage:
-    """The `index`-th image of a file, counted from 0, and the strip made of it; `image` is None if not needed."""
+    """The `index`-th image of a file, counted from 0, and the strip made of it; `image` is None if not needed.
+
+    `name` is what errors call it.
+    """
 
     file: str
     index: int
-    image: UInt8[np.ndarray, "h w"] | None
+    name: str
+    image: GrayImage | None
     strip: FittedStrip
 
 
@@ -78,7 +79,7 @@ def answer_all(
         while batch := list(islice(items, batch_size)):
             for item, answer in zip(batch, reader.read([item.strip for item in batch], batch_size), strict=True):
                 if isinstance(answer, InputError):
-                    refuse(f"{item.file}[{item.index}]: {answer}")
+                    refuse(f"{item.name}: {answer}")
                     continue
                 write(item, answer)
                 if pictures is not None and item.image is not None:
@@ -98,10 +99,13 @@ def strips_of(
             refuse(str(error))
             continue
         for index, image in enumerate(images):
+            name = f"{file}[{index}]" if len(images) > 1 else file
             try:
-                yield FileImage(file, index, image if keep_images else None, to_strip(image, reader.format))
+                strip = to_strip(image.pixels, reader.format, image.reduction)
             except InputError as error:
-                refuse(f"{file}[{index}]: {error}" if len(images) > 1 else f"{file}: {error}")
+                refuse(f"{name}: {error}")
+            else:
+                yield FileImage(file, index, name, image if keep_images else None, strip)
 
 
 def _images_in(file: str) -> int:
@@ -118,7 +122,8 @@ def _csv() -> Write:
 
     def write(item: FileImage, answer: Answer) -> None:
         digits, positions = (" ".join(map(str, numbers or ())) for numbers in (answer.digits, answer.positions))
-        rows.writerow([item.file, item.index, answer.sum, f"{answer.probability:.6f}", digits, positions])
+        likeliest = " ".join(f"{total}:{probability:.6f}" for total, probability in answer.likeliest)
+        rows.writerow([item.file, item.index, answer.sum, f"{answer.probability:.6f}", digits, positions, likeliest])
 
     return write
 
@@ -127,7 +132,9 @@ def _json() -> Write:
     out = sys.stdout
 
     def write(item: FileImage, answer: Answer) -> None:
-        row = {"file": item.file, "index": item.index, **asdict(answer), "probability": round(answer.probability, 6)}
+        likeliest = [{"sum": total, "probability": round(probability, 6)} for total, probability in answer.likeliest]
+        rounded = {"probability": round(answer.probability, 6), "likeliest": likeliest}
+        row = {"file": item.file, "index": item.index, **asdict(answer), **rounded}
         out.write(json.dumps(row) + "\n")
 
     return write

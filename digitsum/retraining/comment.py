@@ -1,7 +1,7 @@
 """The comment that a retraining leaves on a pull request, in GitHub's Markdown."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from digitsum.analysis.comparison import Comparison, MetricChange
+from digitsum.judging.gate import Check
 from digitsum.retraining.drift import Drift
 from digitsum.retraining.dvc_runs import StageRun
 
@@ -23,12 +24,17 @@ CELL, TEXT = 60, 1200  # characters of a cell, and of a sentence
 class Story:
     """What the comment tells about a retraining."""
 
-    title: str
+    mark: str  # of the gate's verdict on this model against the champion
+    headline: str  # the verdict in a line
+    reason: str  # who became champion, or why nobody did
+    checks: Sequence[Check]  # of the gate
+    broken_slices: Sequence[str]  # on which the champion is significantly better
+    matrix: str  # of sums, as text
     base: str  # the result that this one is compared with
     metrics: list[MetricChange]
     comparison: Comparison | None  # with the base, on the same strips
-    verdict: str  # of the gate, on this model against the champion
     params: Mapping[str, tuple[str, str]]  # those that differ from the base: there, and here
+    work: str  # what had to run
     stages: list[StageRun]
     pairs: list[tuple[int, int, int, int]]  # true sum, predicted sum, how often before, and how often now
     drift: Drift | None
@@ -56,10 +62,15 @@ def escaped(value: Any) -> Markup:
     return Markup(re.sub(r"[\\`*_{}\[\]<>&|~@#!:$\"']", lambda found: f"&#{ord(found[0])};", text))
 
 
+def cell(value: Any) -> Markup:
+    """Text as short as a cell."""
+    text = " ".join(str(value).split())
+    return escaped(text if len(text) <= CELL else text[: CELL - 3] + "...")
+
+
 def code(value: Any) -> Markup:
     """A cell with text that others wrote."""
-    text = " ".join(str(value).split())
-    return Markup("<code>") + escaped(text if len(text) <= CELL else text[: CELL - 3] + "...") + Markup("</code>")
+    return Markup("<code>") + cell(value) + Markup("</code>")
 
 
 TEMPLATES = Environment(
@@ -70,4 +81,4 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-TEMPLATES.filters["code"] = code
+TEMPLATES.filters |= {"cell": cell, "code": code}

@@ -5,12 +5,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from digitsum.analysis import predictions
 from digitsum.analysis.comparison import compare_metrics
+from digitsum.analysis.matrix import confusion_matrix
 from digitsum.analysis.metrics import intervals
 from digitsum.errors import InputError
 from digitsum.files import write_text
 from digitsum.formats import load_yaml
-from digitsum.judging.promotion import Candidate, Decision, promote
+from digitsum.judging.decision import Decision
+from digitsum.judging.gate import Verdict
+from digitsum.judging.promotion import Candidate, promote
 from digitsum.model.architecture import SumModel
 from digitsum.model.devices import prepare
 from digitsum.model.model_file import read_model
@@ -19,16 +23,18 @@ from digitsum.params.gate import GateParams
 from digitsum.params.ingest import IngestParams
 from digitsum.params.loader import Params, read_params
 from digitsum.params.strip import StripParams
-from digitsum.places import EVALUATION, EXTERNAL, MODEL, PARAMS, PROCESSED, RAW, STATE
+from digitsum.places import EVALUATION, EXTERNAL, MODEL, PARAMS, PREDICTIONS, PROCESSED, RAW, STATE
 from digitsum.retraining import baseline, drift, dvc_runs, overrides, wording
 from digitsum.retraining.comment import Story, render
+from digitsum.retraining.shading import shaded
 from digitsum.strips.dataset import Strips
 from digitsum.tracking import sync as tracking
 from digitsum.tracking.results import leftovers
 from digitsum.tracking.results.dvc_files import earlier_runs
+from digitsum.tracking.results.git import current_branch
 from digitsum.tracking.results.occurrences import in_workspace
 from digitsum.tracking.results.result import Occurrence, Result
-from digitsum.tracking.rows.models import ModelForm
+from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.registry import CHAMPION, Registry
 from digitsum.tracking.rows.settings import SWITCH, embedded_store, switched_off, tracking_uri
 from digitsum.tracking.rows.store import Store, opened
@@ -47,8 +53,8 @@ class Options:
     local: bool = False  # use no remote, and promote nothing
 
 
-def retrain(form: ModelForm, options: Options) -> str:
-    """Retrains and returns the comment, which `.digitsum/comment.md` holds too.
+def retrain(contents: Contents, options: Options) -> str:
+    """Retrains, writes the comment to `.digitsum/comment.md`, and returns the verdict for the terminal.
 
     What can be refused is refused before a stage runs, and the champion changes last.
 
@@ -76,7 +82,7 @@ def retrain(form: ModelForm, options: Options) -> str:
         print("retrain: pushing to the DVC remote", flush=True)
         dvc_runs.push()
 
-    row = tracking.sync(form).row
+    row = tracking.sync(contents).row
     if row is None:
         raise InputError("MLflow: somebody deleted the row of this result; restore it there, and retrain once more")
     with opened() as store:
@@ -84,15 +90,21 @@ def retrain(form: ModelForm, options: Options) -> str:
         judgment = judge(store, row.id, params, hindrance)
         link = wording.link_to_row(store, row.id)
 
-    verdict, outcome = wording.verdict(judgment, hindrance)
+    verdict = judgment.verdict if isinstance(judgment, Decision) else Verdict((), None, ())
+    mark, headline = wording.headline(judgment, after)
     pair = baseline.paired(before, after) if before else None
     story = Story(
-        title=wording.title(after, outcome, stages),
+        mark=mark,
+        headline=headline,
+        reason=wording.reason(judgment, hindrance),
+        checks=verdict.checks,
+        broken_slices=verdict.broken_slices,
+        matrix=picture(params[StripParams]),
         base=f"{baseline.MAIN} at {before.commit[:10]}" if before else baseline.MAIN,
         metrics=compare_metrics(before.metrics if before else {}, after.metrics, intervals(after.metrics, FIGURES)),
         comparison=baseline.comparison(pair),
-        verdict=verdict,
         params=baseline.changed_params(before, load_yaml(Path(PARAMS).read_text())),
+        work=wording.work(stages),
         stages=stages,
         pairs=baseline.moved_pairs(pair),
         drift=new_data,
@@ -100,9 +112,14 @@ def retrain(form: ModelForm, options: Options) -> str:
         links={"MLflow": link} | wording.links_to_reports(),
         commands=wording.commands(after.commit, options.changes),
     )
-    text = render(story)
-    write_text(COMMENT, text)
-    return text
+    write_text(COMMENT, render(story))
+    return wording.in_terminal(judgment, hindrance, after)
+
+
+def picture(strip: StripParams) -> str:
+    """The confusion matrix of the workspace's predictions as text."""
+    table = predictions.read(PREDICTIONS, baseline.COMPARED)
+    return shaded(confusion_matrix(table["sum"].to_numpy(), table["predicted"].to_numpy(), 9 * strip.digits))
 
 
 def require_remote_and_store(local: bool) -> None:
@@ -143,7 +160,7 @@ def hindrance_to_promotion(nothing_pushed: bool) -> str | None:
     """Why nothing may be promoted here; None if it may."""
     if nothing_pushed:
         return "nothing was pushed to a DVC remote"
-    if baseline.branch() != baseline.MAIN:
+    if current_branch() != baseline.MAIN:
         return f"only the branch {baseline.MAIN} promotes"
     if os.environ.get("CI") and embedded_store(tracking_uri()):
         return "the MLflow store is a file on this runner and goes with it; set MLFLOW_TRACKING_URI to one that stays"

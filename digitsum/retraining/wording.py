@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from markupsafe import Markup
 
 from digitsum.errors import InputError
-from digitsum.judging.promotion import Decision
+from digitsum.judging.decision import Decision
 from digitsum.places import MODEL
 from digitsum.retraining.comment import escaped
 from digitsum.retraining.dvc_runs import StageRun
@@ -15,22 +15,35 @@ from digitsum.tracking.results.dvc_files import Essence
 from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.store import Store
 
-
-def title(after: Occurrence, outcome: str, stages: Sequence[StageRun]) -> str:
-    """The result in a line; `outcome` is what came of the verdict."""
-    accuracy = after.metrics.get("accuracy")
-    ran = [stage.name for stage in stages if stage.manner == "run"]
-    result = f"{accuracy:.2%} of the test sums right" if accuracy is not None else "Retrained"
-    return f"{result}, {outcome}; {'ran ' + ', '.join(ran) if ran else 'nothing had to run'}"
+PASSED, REFUSED, UNDECIDED = "\u2705", "\u274c", "\u26a0\ufe0f"  # a check mark, a cross, a warning sign
 
 
-def verdict(judgment: Decision | InputError, hindrance: str | None) -> tuple[str, str]:
-    """The gate's verdict, and in a word or two what came of it; a `hindrance` is why nothing may be promoted."""
+def headline(judgment: Decision | InputError, after: Occurrence) -> tuple[str, str]:
+    """What the gate came to: a mark, and a line."""
     if isinstance(judgment, InputError):
-        return f"The gate cannot judge: {judgment}.", "not judged"
-    if hindrance is not None:
-        return f"{judgment.text} Nothing was promoted: {hindrance}.", "judged"
-    return judgment.text, "promoted" if judgment.promoted else "refused"
+        accuracy = after.metrics.get("accuracy")
+        return UNDECIDED, "Not judged" + (f": {accuracy:.2%} of the test sums right" if accuracy is not None else "")
+    return PASSED if judgment.promoted else REFUSED, judgment.headline
+
+
+def reason(judgment: Decision | InputError, hindrance: str | None) -> str:
+    """Who became champion or did not; a `hindrance` is why nothing may be promoted."""
+    if isinstance(judgment, InputError):
+        return f"The gate cannot judge: {judgment}."
+    return judgment.outcome + (f" Nothing was promoted: {hindrance}." if hindrance is not None else "")
+
+
+def in_terminal(judgment: Decision | InputError, hindrance: str | None, after: Occurrence) -> str:
+    """The verdict as `promote` prints it."""
+    if isinstance(judgment, InputError):
+        return f"{headline(judgment, after)[1]}\n{reason(judgment, hindrance)}"
+    return f"{judgment}" + (f"\n\nNothing was promoted: {hindrance}." if hindrance is not None else "")
+
+
+def work(stages: Sequence[StageRun]) -> str:
+    """What had to run."""
+    ran = [stage.name for stage in stages if stage.manner == "run"]
+    return f"Ran {', '.join(ran)}" if ran else "Nothing had to run"
 
 
 def model_sentence(known: Sequence[Essence], after: Occurrence, stages: Sequence[StageRun]) -> str:
@@ -53,12 +66,9 @@ def model_sentence(known: Sequence[Essence], after: Occurrence, stages: Sequence
 
 def link_to_row(store: Store, run: str) -> Markup:
     """A link to the row, without passwords; for a store that no browser can open, the run's id."""
-    uri = store.uri
-    if not uri.startswith(("http://", "https://")):
+    if not store.uri.startswith(("http://", "https://")):
         return Markup("run <code>") + escaped(run) + Markup("</code> in the store of the machine that trained")
-    parts = urlsplit(uri)
-    place = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
-    return Markup(f"[run {run[:8]}](<{quote(place, safe=':/')}/{store.page(run)}>)")
+    return Markup(f"[run {run[:8]}](<{quote(store.address, safe=':/')}/{store.page(run)}>)")
 
 
 def links_to_reports() -> dict[str, Markup]:

@@ -4,54 +4,78 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from digitsum.errors import InputError
 from digitsum.places import LOCK
-from digitsum.tracking.results.cache import fetch, find
+from digitsum.tracking.results.cache import checksum_within, fetch, find, find_out
 from digitsum.tracking.results.checksums import checksum
 from digitsum.tracking.results.dvc_files import experiments
 from digitsum.tracking.results.git import commit_of, is_commit
-from digitsum.tracking.results.occurrences import from_lock, locked_in
-from digitsum.tracking.results.result import Result
+from digitsum.tracking.results.occurrences import from_lock, in_commit, in_workspace, locked_in
+from digitsum.tracking.results.result import Occurrence, Result
+from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.models import checksum_of_model
 from digitsum.tracking.rows.models import fetch as fetch_model
-from digitsum.tracking.rows.registry import CHAMPION, Registry
+from digitsum.tracking.rows.registry import CHALLENGER, CHAMPION, MODEL, Registry
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import Store, is_there, opened
-from digitsum.tracking.rows.tags import COMMIT, NAME, OUTS, RESULT, STAGE, checksums_of
+from digitsum.tracking.rows.tags import COMMIT, DVC_EXPERIMENT, NAME, OUTS, RESULT, STAGE, checksums_of
 
-NAMES = "a git revision, a DVC experiment, the id or name of a run, models:/NAME@ALIAS, or a model file"
+NAMES = (
+    "a git revision, a DVC experiment, workspace, champion, challenger, models:/NAME@ALIAS, the name of a run, its id "
+    "or the beginning of its id, or a file of the result"
+)
+WORKSPACE = "workspace"
 SHORTEST = 4  # characters of an abbreviated run id
 LISTED = 5  # ids in an error
 
 
 def find_row(store: Store, what: str) -> Run:
-    """The row of a result, by any of NAMES. An id may be abbreviated, and the run of a stage stands for its row.
+    """The row of a result, by any of NAMES. The run of a stage stands for its row.
+
+    A result in git without a row gets one, without the files that `sync` adds.
 
     Raises:
         InputError: if there is no such row, or more than one.
     """
-    if what.startswith("models:/"):
-        return _row_of_model(store, what)
-    if commit := _commit_of(what):
-        return _row_of_commit(store, commit, what)
+    if (result := _in_git(what)) is not None:
+        return _row_of_result(store, result, what)
+    uri = f"models:/{MODEL}@{what}" if what in (CHAMPION, CHALLENGER) else what
+    if uri.startswith("models:/"):
+        return _row_of_model(store, uri)
+    if what and (removed := [run for run in store.runs({DVC_EXPERIMENT: what}) if RESULT in run.tags]):
+        return removed[-1]  # an experiment that DVC has no more
     if _exists(what):
         return _newest_with(store, checksum(Path(what)), what)
-    return _row_of_run(store, what)
+    return _row_of_run(store, what.removeprefix("runs:/"))
 
 
 def find_result(what: str) -> Result:
-    """The result that `find_row` would find the row of. A git revision or a DVC experiment needs no row.
+    """The result that `find_row` would find the row of. One in git needs no row.
 
     Raises:
         InputError: if there is no such result.
     """
-    if not what.startswith("models:/") and (commit := _commit_of(what)):
-        return _result_in(commit, what)
+    if (result := _in_git(what)) is not None:
+        return result
     with opened() as store:
         return result_of(store, find_row(store, what))
+
+
+def find_model(what: str, path: str) -> Path:
+    """The model of a result, which was at `path` among the outs: from the workspace, DVC's cache or MLflow.
+
+    Raises:
+        InputError: if there is no such result, or none of them has its model.
+    """
+    result = _in_git(what)
+    if result is not None and (file := find_out(result.outs, path)):
+        return file
+    with opened() as store:
+        return model_of(store, find_row(store, what), path)
 
 
 def champion() -> Result | None:
@@ -110,7 +134,7 @@ def file_of(result: Result, path: Path | str) -> Iterator[Path]:
     Raises:
         InputError: if none of them has it.
     """
-    md5 = result.checksum(path)
+    md5 = result.checksum(path) or _checksum_within(result, str(path))
     if md5 is None:
         raise InputError(f"{result.name}: its {LOCK} has no {path}")
     with TemporaryDirectory(prefix="digitsum-") as folder:
@@ -146,33 +170,56 @@ def _candidates(result: Result, path: str, md5: str, folder: Path) -> Iterator[P
 
 def _logged(result: Result, path: str, folder: Path) -> Path | None:
     """The file among the artifacts of the stage that made it."""
-    stage = next((name for name, stage in result.stages.items() if path in stage["outs"]), None)
-    if stage is None:
+    for name, stage in result.stages.items():
+        for out in stage["outs"]:
+            if path == out or path.startswith(f"{out}/"):
+                with suppress(InputError), opened() as store:
+                    for run in store.runs({OUTS: result.outs_key(name), STAGE: name}):
+                        return store.download(run.id, str(Path(path).relative_to(Path(out).parent)), folder)
+    return None
+
+
+def _checksum_within(result: Result, path: str) -> str | None:
+    """The checksum of a file in a folder among the outs, whose list may still be in the remote."""
+    if md5 := checksum_within(result.outs, path):
+        return md5
+    if folder := next((out for out in result.outs if path.startswith(f"{out}/")), None):
+        fetch(folder, result.outs[folder])
+    return checksum_within(result.outs, path)
+
+
+def _in_git(what: str) -> Result | None:
+    """The result of the workspace, a DVC experiment or a git revision; None if it is none of them.
+
+    Raises:
+        InputError: if it is one that has no result.
+    """
+    if what == WORKSPACE:
+        return here()
+    if what.startswith("models:/"):
         return None
-    with suppress(InputError), opened() as store:
-        for run in store.runs({OUTS: result.outs_key(stage), STAGE: stage}):
-            return store.download(run.id, Path(path).name, folder)
-    return None
-
-
-def _commit_of(what: str) -> str | None:
-    """The commit of a DVC experiment or a git revision; None outside of a repository as well."""
-    with suppress(InputError, subprocess.CalledProcessError):
+    experiment, commit = None, None
+    with suppress(InputError, subprocess.CalledProcessError):  # outside of a repository
         named = {name: commit for commit, name in experiments()}
-        return named.get(what) or commit_of(what)
-    return None
-
-
-def _result_in(commit: str, what: str) -> Result:
+        experiment, commit = what if what in named else None, named.get(what) or commit_of(what)
+    if commit is None:
+        return None
+    if whole := in_commit(commit, experiment):
+        return replace(whole, name=what)
     if (result := locked_in(commit, what)) is None:
         raise InputError(f"{what}: a commit without {LOCK}, which has no result")
     return result
 
 
-def _row_of_commit(store: Store, commit: str, what: str) -> Run:
-    if rows := store.runs({RESULT: _result_in(commit, what).key}):
+def _row_of_result(store: Store, result: Result, what: str) -> Run:
+    """The row of a result in git, which is added if it is missing."""
+    if not store.runs({RESULT: result.key}):
+        found = in_commit(result.commit, result.experiment) if isinstance(result, Occurrence) else in_workspace()
+        if found is not None and found.key == result.key:
+            add(store, found)
+    if rows := store.runs({RESULT: result.key}):
         return rows[0]
-    raise InputError(f"{what}: its result has no row in MLflow; python -m digitsum sync --history may add it")
+    raise InputError(f"{what}: not the result of a whole pipeline, or its row was deleted in MLflow; run dvc repro")
 
 
 def _newest_with(store: Store, md5: str, what: str) -> Run:

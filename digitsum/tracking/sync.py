@@ -18,11 +18,11 @@ from digitsum.tracking.results.dvc_files import experiments
 from digitsum.tracking.results.occurrences import history, in_commit, in_workspace, remembered
 from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.add import add
-from digitsum.tracking.rows.models import ModelForm
+from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.settings import SWITCH, tracking_uri, without_password
 from digitsum.tracking.rows.store import Store
-from digitsum.tracking.rows.tags import RESULT
+from digitsum.tracking.rows.tags import RESULT, name_of
 
 DONE = STATE / "synced.json"  # by store: commits whose results have rows, and keys of results whose rows were added
 SENDING = "sending"  # the lock of the outbox
@@ -32,13 +32,13 @@ SENDING = "sending"  # the lock of the outbox
 class Report:
     """What a sync did."""
 
-    added: list[str] = field(default_factory=list)  # names of new results
+    added: list[str] = field(default_factory=list)  # names of new rows
     row: Run | None = None  # of the result in dvc.lock
     deleted: bool = False  # whether a user deleted that row
     waiting: dict[str, str] = field(default_factory=dict)  # other stores that runs wait for, and why
 
 
-def sync(form: ModelForm | None = None, past: bool = False) -> Report:
+def sync(contents: Contents | None = None, past: bool = False) -> Report:
     """Send the outbox and add rows; with `past`, also rows of results in git's history. A second call adds nothing.
 
     Raises:
@@ -51,7 +51,7 @@ def sync(form: ModelForm | None = None, past: bool = False) -> Report:
         try:
             if uri in faults:
                 raise faults[uri]
-            report = _add_rows(sender.store(uri), form, past)
+            report = _add_rows(sender.store(uri), contents, past)
         except InputError:
             raise
         except subprocess.CalledProcessError as error:
@@ -77,7 +77,7 @@ def _reason(error: Exception) -> str:
     return without_password(f"{type(error).__name__}: {one_line(error, 200)}")
 
 
-def _add_rows(store: Store, form: ModelForm | None, past: bool) -> Report:
+def _add_rows(store: Store, contents: Contents | None, past: bool) -> Report:
     report = Report()
 
     path, identity = repository_root() / DONE, store.identity
@@ -88,8 +88,8 @@ def _add_rows(store: Store, form: ModelForm | None, past: bool) -> Report:
 
     def note(result: Occurrence | None) -> None:
         if result is not None:
-            if add(store, result, form, result.key in mine):
-                report.added.append(result.name)
+            if add(store, result, contents, result.key in mine):
+                report.added.append(name_of(result))
             mine.add(result.key)
 
     commits: Iterable[tuple[str, str | None]] = experiments()

@@ -1,14 +1,18 @@
 """Where a result comes from, and what has the same data or model."""
 
 import re
-from collections.abc import Mapping
+import subprocess
 from contextlib import suppress
+from pathlib import Path
 from shlex import quote
 
 from digitsum.errors import InputError
 from digitsum.places import LOCK
-from digitsum.tracking.results.git import project_folder
+from digitsum.tracking.results.cache import cache_folder
+from digitsum.tracking.results.changes import changed_params, default_params
+from digitsum.tracking.results.git import project_folder, top_folder
 from digitsum.tracking.rows.run import Run
+from digitsum.tracking.rows.settings import embedded_store
 from digitsum.tracking.rows.store import Store
 from digitsum.tracking.rows.tags import (
     ARITHMETIC,
@@ -25,9 +29,16 @@ from digitsum.tracking.rows.tags import (
 
 
 def account(store: Store, row: Run) -> str:
-    """Everything that a result depends on, and the commands that bring it back."""
+    """Everything that a result depends on; the commands that bring it back and the params that differ come first."""
     tags, checksums = row.tags, checksums_of(row.tags)
-    lines = [("result", f"{row.name}  (run {row.id})"), ("code", code_of(tags))]
+    lines = [("result", f"{row.name}  (run {row.id})")]
+    lines += [("again", command) for command in _again(store, row)]
+    default = {name: value for name, value in default_params().items() if name in row.params}
+    if default:
+        differ = changed_params(default, row.params)
+        words = [f"{name} = {now}  ({then or 'unset'} by default)" for name, (then, now) in differ.items()]
+        lines += [("differs", word) for word in words or ["no param differs from the default"]]
+    lines.append(("code", code_of(tags)))
     for path, md5 in checksums.items():
         lines.append((path.partition("/")[0], f"{md5:<36}  {path}"))
     lines += [("", f"models:/{model}") for model in row.models]
@@ -41,28 +52,32 @@ def account(store: Store, row: Run) -> str:
     if REPRODUCED in tags:
         lines.append(("reproduced", tags[REPRODUCED]))
     lines += [("param", f"{name} = {value}") for name, value in sorted(row.params.items())]
-    lines += [("again", command) for command in _again(tags, row.id)]
     return _aligned(lines)
 
 
-def _again(tags: Mapping[str, str], run: str) -> list[str]:
-    """The commands that bring a result back."""
+def _again(store: Store, row: Run) -> list[str]:
+    """The commands that bring a result back in a worktree of its own, so that the user's checkout stays as it is."""
     try:
-        commit, patched = origin_of(tags)
+        commit, patched = origin_of(row.tags)
     except InputError as error:
         return [str(error)]
-    fetch = f"mlflow artifacts download --run-id {run} --dst-path . --artifact-path"
+    top, folder = Path.cwd(), ""
+    with suppress(InputError, subprocess.CalledProcessError):  # asked from outside of the repository
+        top, folder = top_folder(), project_folder()
+    tree = top.with_name(f"{top.name}-{row.id[:8]}")
+    fetch = f"mlflow artifacts download --run-id {row.id} --dst-path . --artifact-path"
     apply = f"git apply {PATCH}"
-    with suppress(InputError):  # asked from outside of the repository
-        if folder := project_folder():  # the patch is relative to the project, and git apply to the repository
-            apply = f'git -C "$(git rev-parse --show-toplevel)" apply --directory={quote(folder)} "$PWD/{PATCH}"'
+    if folder:  # the patch is relative to the project, and git apply to the repository
+        apply = f'git -C "$(git rev-parse --show-toplevel)" apply --directory={quote(folder)} "$PWD/{PATCH}"'
+    cache = cache_folder(Path.cwd())
     return [
-        "git stash --include-untracked",  # git checkout would carry changes along
-        f"git checkout {commit}",
+        f"python -m digitsum reproduce {row.id}   # in a clean clone, with a check of each stage; or by hand:",
+        f"git worktree add --detach {quote(str(tree))} {commit} && cd {quote(str(tree / folder))}",
+        *([f"export MLFLOW_TRACKING_URI={quote(store.uri)}"] if embedded_store(store.uri) else []),
+        *([f"dvc config --local cache.dir {quote(str(cache))}"] if cache else []),
         *([f"{fetch} {PATCH} && {apply} && rm {PATCH}"] if patched else []),
         f"{fetch} {LOCK}",
         "dvc checkout || dvc pull || dvc repro",
-        f"python -m digitsum reproduce {run}   # or, in a clean clone and with a check of each stage",
     ]
 
 

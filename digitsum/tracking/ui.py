@@ -1,4 +1,4 @@
-"""Serve the MLflow pages, and open the comparison of the champion and the newest results."""
+"""Serve the MLflow pages, and open the charts of the results."""
 
 import os
 import subprocess
@@ -8,26 +8,30 @@ import webbrowser
 from contextlib import suppress
 from urllib.request import urlopen
 
+from digitsum.errors import InputError
+from digitsum.places import STATE, repository_root
 from digitsum.ports import require_free
 from digitsum.tracking.rows.registry import CHAMPION, Registry
-from digitsum.tracking.rows.settings import tracking_uri, without_password
+from digitsum.tracking.rows.settings import tracking_uri
 from digitsum.tracking.rows.store import Store, opened
 
+LOG = STATE / "mlflow.log"  # what the server prints
 COMPARED = 5  # results on the page
 
 
 def serve(port: int) -> None:
-    """Serve the store on this machine only, until control-C; if the store is a server, print its address.
+    """Serve the store on this machine only, until control-C; if the store is a server, print its pages.
 
     Raises:
-        InputError: if the port is taken or the store cannot be used.
+        InputError: if the port is taken, the store cannot be used, or the server fails.
     """
-    uri, address = tracking_uri(), f"http://127.0.0.1:{port}"
+    uri = tracking_uri()
     is_server = uri.startswith(("http://", "https://"))
     with opened() as store:
-        page = comparison(without_password(uri).rstrip("/") if is_server else address, store)
+        address = store.address if is_server else f"http://127.0.0.1:{port}"
+        shown = pages(address, store)
     if is_server:
-        print(f"results   {without_password(uri)}\ncompare   {page}")
+        print("\n".join(shown))
         return
     require_free(port, "make ui")
     here = os.environ | {
@@ -37,18 +41,31 @@ def serve(port: int) -> None:
         "MLFLOW_BACKEND_STORE_URI": uri,  # not an argument, which other users of the machine could read
     }
     words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with subprocess.Popen(words, env=here) as process:
+    log = repository_root() / LOG
+    log.parent.mkdir(exist_ok=True)
+    print("mlflow: starting the server", flush=True)
+    with log.open("w") as output, subprocess.Popen(words, env=here, stdout=output, stderr=output) as process:
         try:
             if _answers(f"{address}/health", process):
-                print(f"results   {address}\ncompare   {page}\n(control-C ends it)", flush=True)
+                print("\n".join([*shown, "(control-C ends it)"]), flush=True)
                 if sys.platform != "linux" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ:
-                    webbrowser.open(page)
+                    webbrowser.open(f"{address}/{store.charts_page()}")
             code = process.wait()
         except KeyboardInterrupt:
             code = process.wait()
         finally:
             process.terminate()
-    sys.exit(max(code, 0))
+    if code > 0:
+        raise InputError(f"{LOG}: the MLflow server ended with {code}, and this file has its last words")
+
+
+def pages(address: str, store: Store) -> list[str]:
+    """The pages of the results behind an address, a line each."""
+    return [
+        f"results   {address}/{store.page()}",
+        f"charts    {address}/{store.charts_page()}",
+        f"compare   {comparison(address, store)}",
+    ]
 
 
 def comparison(address: str, store: Store) -> str:

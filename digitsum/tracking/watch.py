@@ -10,7 +10,7 @@ from digitsum.locks import alone
 from digitsum.tracking.recording.outbox import Parcel, Process, parcels
 from digitsum.tracking.recording.sender import Sender
 from digitsum.tracking.results.occurrences import remember
-from digitsum.tracking.rows.models import ModelForm
+from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.settings import tracking_uri
 from digitsum.tracking.sync import SENDING, sync
 
@@ -19,7 +19,7 @@ SECONDS_AFTER_FAILURE = 15.0
 SECONDS_OF_TRYING = 300.0  # what a store does not take by then, the next stage or sync sends
 
 
-def watch(form: ModelForm | None = None) -> None:
+def watch(contents: Contents | None = None) -> None:
     """Send what stages record until they and their dvc have ended, then add rows for their results.
 
     At most two watchers run: one sends, and one waits to catch what comes after the first has looked for the last time.
@@ -45,7 +45,7 @@ def watch(form: ModelForm | None = None) -> None:
             if time.monotonic() > until and not drivers:
                 break
             time.sleep(SECONDS_BETWEEN_LOOKS)
-        sync(form)
+        sync(contents)
 
 
 def _readable() -> list[Parcel]:

@@ -16,6 +16,7 @@ from digitsum.formats import read_array
 from digitsum.params.ingest import IngestParams
 from digitsum.params.strip import StripParams
 from digitsum.places import EXTERNAL
+from digitsum.strips.contrast import BRIGHT, DARK, bright_on_black
 from digitsum.strips.dataset import Strips
 from digitsum.strips.raw import Raw
 from digitsum.strips.sources.source import MNIST_TEST, MNIST_TRAINING, Script, Source
@@ -28,7 +29,7 @@ def from_npy(folder: Path, digits: int, height: int, width: int) -> Raw:
 
     Raises:
         InputError: if a file is missing, damaged, numbered in another way, or holds anything but uint8 images of that
-            size or sums in 0..9k.
+            size with bright ink on black, or sums in 0..9k.
     """
     images_of, sums_of = (_numbered(folder, name) for name in ("data", "lab"))
     if not images_of and not sums_of:
@@ -73,7 +74,24 @@ def _checked_images(path: Path, height: int, width: int) -> UInt8[np.ndarray, "n
         raise InputError(f"{path}: holds {len(images) or 'no'} images; {expected}, with n up to {MOST:,}")
     if images.dtype != np.uint8:
         raise InputError(f"{path}: holds {_complaint(images)}; {expected}")
+    wrong = np.flatnonzero(~bright_on_black(images))
+    if len(wrong):
+        raise InputError(
+            f"{path}: {_look(images[wrong[0]])} at row {wrong[0]}, {len(wrong)} such images of {len(images)}; bright "
+            f"ink of {BRIGHT} or more on a background of at most {DARK} expected"
+        )
     return images
+
+
+def _look(image: UInt8[np.ndarray, "h w"]) -> str:
+    """What is wrong with an image that is not bright ink on black, and what would do."""
+    if image.max() == 0:
+        return "a black image (leave it and its label out)"
+    if image.max() == 1:
+        return "values 0 and 1 (multiply by 255)"
+    if image.max() < BRIGHT:
+        return f"ink of at most {image.max()} (stretch it to 255)"
+    return "a bright background (if it is dark ink on white, save 255 - data)"
 
 
 def _checked_sums(path: Path, highest: int) -> Int64[np.ndarray, " n"]:

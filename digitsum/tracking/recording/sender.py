@@ -5,7 +5,8 @@ from typing import Any
 
 from digitsum.errors import one_line
 from digitsum.tracking.recording.outbox import Parcel
-from digitsum.tracking.rows.store import Data, Metric, Store, is_refusal
+from digitsum.tracking.results.data import Data
+from digitsum.tracking.rows.store import Metric, Store, is_refusal
 
 BATCH = 50  # events sent between two notes of how many were
 PARCEL = "digitsum.parcel"
@@ -81,7 +82,8 @@ def _send(store: Store, run: str, parcel: Parcel, events: list[dict[str, Any]]) 
     store.log_params(run, {name: value for _, name, value in values("params")})
     for event in events:
         if event["kind"] == "data":
-            store.log_data(run, [Data(event["path"], event["digest"], event["context"])])
+            data = Data(event["path"], event["digest"], event["context"], event.get("schema"), event.get("profile"))
+            store.log_data(run, [data])
         elif event["kind"] == "file":
             store.log_file(run, parcel.folder / "files" / event["name"])
         elif event["kind"] == "end":

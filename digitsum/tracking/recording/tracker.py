@@ -14,8 +14,10 @@ from digitsum.errors import InputError, one_line
 from digitsum.pipeline import require_stage
 from digitsum.places import repository_root
 from digitsum.tracking.recording.environment import environment, origin, packages
+from digitsum.tracking.recording.machine import sampled
 from digitsum.tracking.recording.outbox import Parcel
 from digitsum.tracking.results.checksums import checksum, digest
+from digitsum.tracking.results.data import Data
 from digitsum.tracking.results.dvc_files import current_essence, flat
 from digitsum.tracking.rows.settings import switched_off, tracking_uri
 from digitsum.tracking.rows.tags import MADE, OUTS
@@ -72,7 +74,10 @@ class OutboxTracker:
 
     def data(self, path: Path, context: str) -> None:
         if path.exists():  # otherwise the stage reports what is missing
-            self._add("data", path=str(path), digest=checksum(path), context=context)
+            data = Data.at(path, checksum(path), context)
+            self._add(
+                "data", path=data.path, digest=data.checksum, context=context, schema=data.schema, profile=data.profile
+            )
 
     def file(self, path: Path) -> None:
         with self._kept():
@@ -122,7 +127,8 @@ def tracked(stage: str, wanted: bool = True) -> Iterator[Tracker]:
         tracker, status = OutboxTracker(parcel), "KILLED"
         try:
             tracker.environment()
-            yield tracker
+            with sampled(tracker.metrics):
+                yield tracker
             tracker.identity(stage)
             status = "FINISHED"
         except Exception as error:

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from digitsum.formats import read_json
 from digitsum.tracking.results.checksums import checksum
 
 DEFAULT = Path(".dvc/cache")
@@ -17,8 +18,26 @@ def find(path: str, md5: str) -> Path | None:
     return next((file for file in _places(path, md5) if file.is_file() and checksum(file) == md5), None)
 
 
+def find_out(outs: Mapping[str, str], path: str) -> Path | None:
+    """The same for a file that is one of the outs of a result, or lies in one that is a folder."""
+    md5 = outs.get(path) or checksum_within(outs, path)
+    return find(path, md5) if md5 else None
+
+
+def checksum_within(outs: Mapping[str, str], path: str) -> str | None:
+    """The checksum of a file in a folder among the outs, from DVC's list of the folder; None without that list."""
+    for out, md5 in outs.items():
+        if path.startswith(f"{out}/"):
+            for file in _places("", md5):
+                if file.is_file():
+                    listed = {f"{out}/{entry['relpath']}": entry["md5"] for entry in read_json(file)}
+                    return listed.get(path)
+    return None
+
+
 def _places(path: str, md5: str) -> Iterator[Path]:
-    yield Path(path)
+    if path:
+        yield Path(path)
     yield _in(DEFAULT, md5)  # first, since DVC takes a second to say where its cache is
     if folder := cache_folder(Path.cwd()):
         yield _in(folder, md5)

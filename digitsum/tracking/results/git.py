@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from digitsum.errors import InputError
@@ -76,6 +77,26 @@ def commit_of(revision: str) -> str | None:
         return git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
     except subprocess.CalledProcessError:
         return None
+
+
+def current_branch() -> str:
+    """The branch that is checked out; where HEAD is detached, as in CI, the variable BRANCH, or an empty string."""
+    return git("branch", "--show-current").strip() or os.environ.get("BRANCH", "")
+
+
+def branch_with(commit: str) -> str:
+    """The branch that is checked out, if it contains a commit; otherwise empty."""
+    with suppress(InputError, subprocess.CalledProcessError):
+        git("merge-base", "--is-ancestor", commit, "HEAD")
+        return current_branch()
+    return ""
+
+
+def origin_url() -> str:
+    """Where the remote `origin` is; empty without one."""
+    with suppress(InputError, subprocess.CalledProcessError):
+        return git("remote", "get-url", "origin").strip()
+    return ""
 
 
 def is_commit(text: str) -> bool:

@@ -13,13 +13,13 @@ import yaml
 from digitsum.errors import InputError, one_line
 from digitsum.files import write_json
 from digitsum.formats import load_yaml, read_json
-from digitsum.pipeline import stages_of
+from digitsum.pipeline import outs_of, read_stages, stages_of
 from digitsum.places import LOCK, PARAMS, PIPELINE, STATE, repository_root
 from digitsum.tracking.results import patches
-from digitsum.tracking.results.checksums import digest
-from digitsum.tracking.results.dvc_files import metrics_files
+from digitsum.tracking.results.checksums import checksum, digest
+from digitsum.tracking.results.dvc_files import is_within, metrics_files
 from digitsum.tracking.results.git import blobs, commit_of, git, head_commit
-from digitsum.tracking.results.result import Occurrence, Result
+from digitsum.tracking.results.result import Occurrence, Result, recipe_key
 
 SEEN = STATE / "results"  # results of this workspace that have no row yet
 UNREADABLE = (
@@ -43,6 +43,24 @@ def in_workspace() -> Occurrence | None:
             patch = patches.of_workspace(head, draft.code, draft.params) if dirty else ""
             return replace(draft, name=name, dirty=dirty, patch=patch)
     return None
+
+
+def recipe_of_workspace() -> str:
+    """The recipe that the results of dvc repro will have, with the code, params and data as they are now.
+
+    Raises:
+        InputError: if a file that a stage reads is missing.
+    """
+    stages = read_stages()
+    outs = {path: "" for stage in stages.values() for path in outs_of(stage)}
+    read = {path for stage in stages.values() for path in stage.get("deps", []) if not is_within(path, outs)}
+    given = load_yaml(Path(PARAMS).read_text(encoding="utf-8"))
+    params = {name: given[name] for stage in stages.values() for name in stage.get("params", [])}
+    try:
+        sources = {path: checksum(Path(path)) for path in read}
+    except OSError as error:
+        raise InputError(f"{error.filename}: missing, but a stage reads it; bring it back") from error
+    return recipe_key(params, sources, {name: stage["cmd"] for name, stage in stages.items()})
 
 
 def in_commit(commit: str, experiment: str | None) -> Occurrence | None:

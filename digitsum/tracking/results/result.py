@@ -13,6 +13,16 @@ from digitsum.tracking.results.checksums import digest
 from digitsum.tracking.results.dvc_files import Essence, essence, is_within, params_of
 
 
+def recipe_key(params: Mapping[str, Any], sources: Mapping[str, str], commands: Mapping[str, str]) -> str:
+    """The same for the same code, params, commands and data from outside, whatever the seed of training."""
+    without = {
+        name: {key: value for key, value in values.items() if key != "seed"}
+        for name, values in params.items()
+        if name == "train"
+    }
+    return digest([{**params, **without}, sources, commands])
+
+
 @dataclass(frozen=True)
 class Result:
     """One outcome of the pipeline."""
@@ -33,9 +43,7 @@ class Result:
     @property
     def recipe(self) -> str:
         """The same for results of the same code, params and data from outside, except for the seed of training."""
-        params = {name: dict(values) for name, values in self.params.items()}
-        params.get("train", {}).pop("seed", None)
-        return digest([params, self.sources, {name: stage["cmd"] for name, stage in self.stages.items()}])
+        return recipe_key(self.params, self.sources, {name: stage["cmd"] for name, stage in self.stages.items()})
 
     def stage_key(self, name: str) -> str:
         """The same for a stage that was given the same and made the same."""

@@ -1,12 +1,17 @@
 """Add the row of a result: a parent run that identifies the result, with the stages as its children."""
 
 from itertools import chain
+from pathlib import Path
 
+from digitsum.tracking.results.changes import changed_params, differences, result_before
+from digitsum.tracking.results.checksums import checksum
+from digitsum.tracking.results.data import Data
 from digitsum.tracking.results.dvc_files import Essence, flat
 from digitsum.tracking.results.result import Occurrence
-from digitsum.tracking.rows.models import ModelForm, log_model
+from digitsum.tracking.rows.contents import Contents, curves, log_files
+from digitsum.tracking.rows.models import log_model
 from digitsum.tracking.rows.run import Run
-from digitsum.tracking.rows.store import Data, Store
+from digitsum.tracking.rows.store import Store
 from digitsum.tracking.rows.tags import (
     ARITHMETIC,
     DIRTY,
@@ -19,31 +24,33 @@ from digitsum.tracking.rows.tags import (
     PATCH,
     RESULT,
     STAGE,
+    child_name,
     name_of,
+    note,
     occasions_of,
     occasions_tag,
     tags_of,
 )
 
 
-def add(store: Store, result: Occurrence, form: ModelForm | None = None, known: bool = False) -> bool:
+def add(store: Store, result: Occurrence, contents: Contents | None = None, known: bool = False) -> bool:
     """Whether the result was new. A row that exists gets a note of the occasion.
 
     May be cut off anywhere and called again.
 
     Args:
-        form: how the model among the outs is logged; None logs none.
+        contents: the model and the files that the row shows; None for none.
         known: whether the store has had the row; without it, a user deleted the row, and it does not come back.
     """
     there = store.runs({RESULT: result.key})
     whole = [run for run in there if run.status == "FINISHED"]
     if whole:
-        _occur(store, whole[0], result, form)
+        _occur(store, whole[0], result, contents)
         return False
     if not there and (known or store.runs({RESULT: result.key}, deleted=True)):  # a user did not want it
         return False
     row = there[0].id if there else _begin(store, result)
-    _fill(store, row, result, form)
+    _fill(store, row, result, contents)
     first, *others = store.runs({RESULT: result.key})
     if others and first.id != row:  # another process added it first
         store.delete(row)
@@ -57,40 +64,60 @@ def _begin(store: Store, result: Occurrence) -> str:
     return store.begin(name_of(result), tags, min([result.time, *starts]))
 
 
-def _fill(store: Store, row: str, result: Occurrence, form: ModelForm | None) -> None:
+def _fill(store: Store, row: str, result: Occurrence, contents: Contents | None) -> None:
     own = _own_runs(store, result, row)
     runs = _runs_elsewhere(store, result) | own
     for stage, essence in result.stages.items():
         if stage in own:
-            store.set_tag(own[stage].id, PARENT, row)
+            _adopt(store, own[stage], row, name_of(result))
         else:
             _stand_in(store, row, result, stage, essence, runs.get(stage))
     environment = {name: run.tags[name] for run in runs.values() for name in ENVIRONMENT if name in run.tags}
     kinds = {run.tags.get(ARITHMETIC, "fastest") for run in runs.values()}
     environment[ARITHMETIC] = "portable" if len(runs) == len(result.stages) and kinds == {"portable"} else "fastest"
     store.log_params(row, flat(result.params))
-    store.log(row, [], environment | tags_of(result))
+    tags = tags_of(result) | {NOTE: note(result, row, _since(store, row, result))}
+    store.log(row, curves(store, runs.values(), contents, result), environment | tags)
     store.log_text(row, result.lock, "dvc.lock")
     if result.patch:
         store.log_text(row, result.patch, PATCH)
     data = {path: md5 for path, md5 in result.outs.items() if path.startswith("data/")}
-    store.log_data(row, [Data(path, md5, _users(result, path)) for path, md5 in data.items()])
-    _add_model(store, row, result, form)
+    store.log_data(row, [_data(path, md5, _users(result, path)) for path, md5 in data.items()])
+    _add_contents(store, row, result, contents)
     ends = [run.end for run in runs.values() if run.tags.get(PARENT) == row and run.end]
     store.end(row, "FINISHED", max([result.time, *ends]))
 
 
-def _add_model(store: Store, row: str, result: Occurrence, form: ModelForm | None) -> None:
-    """The metrics, and the logged model if its file is available.
+def _since(store: Store, row: str, result: Occurrence) -> tuple[str, list[str]] | None:
+    """The result before this one, and what has changed since; None for the first result."""
+    if before := result_before(result):
+        return before.name, differences(before, result)
+    earlier = [run for run in store.newest(2) if run.id != row and run.start <= result.time]
+    if not earlier:
+        return None
+    changed = changed_params(earlier[0].params, flat(result.params))
+    return earlier[0].name, [f"{name} {then} -> {now}" for name, (then, now) in changed.items()]
+
+
+def _data(path: str, md5: str, context: str) -> Data:
+    here = Path(path)
+    return Data.at(here, md5, context) if here.exists() and checksum(here) == md5 else Data(path, md5, context)
+
+
+def _add_contents(store: Store, row: str, result: Occurrence, contents: Contents | None) -> None:
+    """The metrics, the files of `contents` that are at hand, and the logged model if its file is.
 
     A store keeps a metric once for each time, so all calls give the same time. It refuses a model that the row has;
     so the model is linked last, and a row with a model is whole.
     """
     from mlflow.entities import LoggedModelOutput, Metric
 
-    model = log_model(store, row, form, result) if form else None
+    if contents is not None:
+        log_files(store, row, contents, result)
+    model = log_model(store, row, contents.model, result) if contents else None
     run = store.client.get_run(row)
-    there = next((store.client.get_metric_history(row, name)[0] for name in run.data.metrics), None)
+    own = (name for name in run.data.metrics if name in result.metrics)
+    there = next((store.client.get_metric_history(row, name)[0] for name in own), None)
     time = there.timestamp if there else result.time
     name, md5 = _judged_on(result)
     metrics = [Metric(key, float(value), time, 0, model, name, md5, row) for key, value in result.metrics.items()]
@@ -134,27 +161,33 @@ def _stand_in(
     if there and there[0].status == "FINISHED":
         return
     tags = {PARENT: row, STAGE: stage, "digitsum.restored": "true"}
-    note = "Skipped by DVC or taken from its cache. "
+    words = "Skipped by DVC or taken from its cache. "
     if computed_by is None:
-        note += "Which run computed it is not known here."
+        words += "Which run computed it is not known here."
     else:
         link = f"[{computed_by.name} {computed_by.id[:8]}]({store.page(computed_by.id)})"
-        note += f"Computed by {link}; saved {computed_by.seconds:,.0f} s."
+        words += f"Computed by {link}; saved {computed_by.seconds:,.0f} s."
         tags |= {"digitsum.computed_by": computed_by.id, "digitsum.saved_seconds": f"{computed_by.seconds:.1f}"}
     if there:  # cut off before it was finished
         child = there[0].id
     else:
-        child = store.begin(f"{stage} (restored)", tags | {NOTE: note}, result.time)
+        child = store.begin(child_name(name_of(result), stage, restored=True), tags | {NOTE: words}, result.time)
     store.log_params(child, flat(essence["params"]))
     store.end(child, "FINISHED", result.time)
 
 
-def _occur(store: Store, row: Run, result: Occurrence, form: ModelForm | None) -> None:
+def _adopt(store: Store, run: Run, row: str, name: str) -> None:
+    """Make the run of a stage a child of a row, whose name it bears."""
+    store.set_tag(run.id, PARENT, row)
+    store.rename(run.id, child_name(name, run.tags[STAGE], restored="digitsum.restored" in run.tags))
+
+
+def _occur(store: Store, row: Run, result: Occurrence, contents: Contents | None) -> None:
     """Note the occasion. A commit that holds the result is a better origin than a workspace with changes."""
     occasions = occasions_of(row.tags)
     better = row.tags[DIRTY] == "true" and not result.dirty
     if result.name not in occasions:
-        new = tags_of(result) if better else {}
+        new = tags_of(result) | {NOTE: note(result, row.id, _since(store, row.id, result))} if better else {}
         new["digitsum.occasions"] = occasions_tag([*occasions, result.name])
         for name, value in new.items():
             store.set_tag(row.id, name, value)
@@ -162,13 +195,15 @@ def _occur(store: Store, row: Run, result: Occurrence, form: ModelForm | None) -
             if result.patch:
                 store.log_text(row.id, result.patch, PATCH)
             store.rename(row.id, name_of(result))
+            for child in store.runs({PARENT: row.id}):
+                _adopt(store, child, row.id, name_of(result))
     runs = [store.runs({MADE: result.stage_key(stage), STAGE: stage}) for stage in result.stages]
     again = [[run for run in one if PARENT not in run.tags] for one in runs]
     if all(again):  # computed once more, with the same outcome; in part, it may be the beginning of another result
         for other in chain(*again):
-            store.set_tag(other.id, PARENT, row.id)
-    if form and not row.models:  # the file was missing before, as after a clone without dvc pull
-        _add_model(store, row.id, result, form)
+            _adopt(store, other, row.id, name_of(result) if better else row.name)
+    if contents and not row.models:  # the file was missing before, as after a clone without dvc pull
+        _add_contents(store, row.id, result, contents)
 
 
 def _users(result: Occurrence, path: str) -> str:

@@ -2,19 +2,22 @@
 
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from digitsum.errors import InputError, one_line
 from digitsum.tracking.results.cache import find
-from digitsum.tracking.results.result import Result
+from digitsum.tracking.results.dvc_files import flat
+from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.settings import without_password
 from digitsum.tracking.rows.store import MISSING, Store
+from digitsum.tracking.rows.tags import NOTE
 
 Column = tuple[str, str, tuple[int, ...]]  # name, NumPy's name of the type, shape with -1 for any number
 CHECKSUM = "digitsum.md5"  # the tag of a logged model
+CARD = "README.md"  # among the files of a logged model
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,12 @@ class ModelForm:
     code: Path  # the package that has the module
     needs: tuple[str, ...]  # distributions to install
     schema: Callable[[Path], tuple[list[Column], list[Column]]]  # inputs and outputs of the model in a file
+    params: tuple[str, ...]  # the sections that the model depends on
+    title: Callable[[Path, Mapping[str, float]], str]  # the model in a line, from its file and metrics
+    card: Callable[[Path, Mapping[str, float], str], str]  # in Markdown, from its file, metrics and id
 
 
-def log_model(store: Store, row: str, form: ModelForm, result: Result) -> str | None:
+def log_model(store: Store, row: str, form: ModelForm, result: Occurrence) -> str | None:
     """The id of the logged model with the checksum of the result's model, which is logged first if it is missing.
 
     None if the file is neither in the working tree nor in DVC's cache.
@@ -40,9 +46,13 @@ def log_model(store: Store, row: str, form: ModelForm, result: Result) -> str | 
         model = ready[0]
     elif file := find(form.path, md5):
         name = f"{result.params.get('model', {}).get('head', 'model')}-{md5[:8]}"
-        model = store.client.create_logged_model(store.experiment, name, row, {CHECKSUM: md5})
+        tags = {CHECKSUM: md5, NOTE: form.title(file, result.metrics)}
+        params = flat({section: result.params[section] for section in form.params if section in result.params})
+        model = store.client.create_logged_model(store.experiment, name, row, tags, params)
         with tempfile.TemporaryDirectory() as folder:
             _save(Path(folder) / "model", file, form, model.model_id)
+            card = form.card(file, result.metrics, model.model_id)
+            (Path(folder) / "model" / CARD).write_text(card, encoding="utf-8")
             store.client.log_model_artifacts(model.model_id, f"{folder}/model")
         store.client.finalize_logged_model(model.model_id, "READY")
     else:

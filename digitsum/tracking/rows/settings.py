@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from digitsum.errors import InputError
 from digitsum.places import repository_root
 
+PORT = 5000  # where `make ui` serves an embedded store
 SWITCH = "DIGITSUM_TRACKING"  # "off" records nothing
 
 

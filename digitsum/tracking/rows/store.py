@@ -6,23 +6,26 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from digitsum.errors import InputError, one_line
+from digitsum.tracking.results.data import Data
 from digitsum.tracking.rows.run import Run
-from digitsum.tracking.rows.settings import embedded_store, tracking_uri, without_password
-from digitsum.tracking.rows.tags import PARENT, RESULT
+from digitsum.tracking.rows.settings import PORT, embedded_store, tracking_uri, without_password
+from digitsum.tracking.rows.tags import PARENT, RECIPE_ROW, RESULT
 
 EXPERIMENT = "digitsum"
 NOTE = """Each run with the tag `digitsum.result` is **one result of the pipeline**: this data, these params, this code.
 Its children are the stages. DVC skipped a stage called *restored*, or took its outputs from the cache, and the child's
 description names the run that computed it. Runs of stages without a parent are under way, failed, or part of no result.
 
+A run called *recipe* has the mean of every metric over the results of several seeds, which are its children.
+
 Select results and press **Compare**. `python -m digitsum sync` adds missing results."""
 SECONDS_PER_CALL = 10  # after which a silent server counts as gone
+METRICS_IN_A_CALL = 500  # at most half of MLflow's limit, which counts params and tags as well
 PARAMS_IN_A_CALL = 100  # mlflow.utils.validation.MAX_PARAMS_TAGS_PER_BATCH
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's codes for unknown and for malformed ids
 
@@ -32,21 +35,6 @@ class Metric(NamedTuple):
     value: float
     time: int  # milliseconds since the epoch
     step: int
-
-
-@dataclass(frozen=True)
-class Data:
-    """A data set that a run read."""
-
-    path: str
-    checksum: str
-    context: str  # who read it
-
-    def entity(self) -> Any:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        dataset = Dataset(self.path, self.checksum, "local", json.dumps({"uri": self.path}))
-        return DatasetInput(dataset, [InputTag("mlflow.data.context", self.context)])
 
 
 class Store:
@@ -78,14 +66,30 @@ class Store:
         """The same for the same store with the same experiment."""
         return f"{self.uri} {self.experiment} {self.born}"
 
+    @property
+    def address(self) -> str:
+        """Where browsers find the server, without a password; for an embedded store, where `make ui` serves it."""
+        if self.uri.startswith(("http://", "https://")):
+            parts = urlsplit(self.uri)
+            return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+        return f"http://127.0.0.1:{PORT}"
+
     def page(self, run: str = "") -> str:
         """Where MLflow's pages show a run, or all runs, behind the address of the server."""
-        return f"#/experiments/{self.experiment}" + (f"/runs/{run}" if run else "")
+        return self._page(f"experiments/{self.experiment}/runs" + (f"/{run}" if run else ""))
+
+    def charts_page(self) -> str:
+        """The same for the charts that lay the curves of all rows over each other."""
+        return self._page(f"experiments/{self.experiment}/runs", compareRunsMode="CHART")
 
     def comparison_page(self, runs: list[str]) -> str:
         """The same for a comparison of runs."""
-        ids, experiments = quote(json.dumps(runs)), quote(json.dumps([self.experiment]))
-        return f"#/compare-runs?runs={ids}&experiments={experiments}"
+        return self._page("compare-runs", runs=json.dumps(runs), experiments=json.dumps([self.experiment]))
+
+    @staticmethod
+    def _page(route: str, **query: str) -> str:
+        """Without the type of the workflow, MLflow opens its pages for generative AI, which show no rows."""
+        return f"#/{route}?{urlencode({**query, 'workflowType': 'machine_learning'}, quote_via=quote)}"
 
     # what the store has
 
@@ -118,11 +122,22 @@ class Store:
         found = self.client.search_runs([self.experiment], f"tags.`{RESULT}` != ''", 1, count, order)
         return [Run.read(run) for run in found]
 
+    def recipes(self) -> list[Run]:
+        """The rows of recipes, oldest first."""
+        return self._search(f"tags.`{RECIPE_ROW}` != ''")
+
     def row_of(self, run: Run) -> Run | None:
-        """The row itself, or the row that the run of a stage belongs to."""
-        if parent := run.tags.get(PARENT):
-            return self.run(parent)
-        return run if RESULT in run.tags else None
+        """The row itself, the row that the run of a stage belongs to, or the first result of a recipe."""
+        if RESULT in run.tags:
+            return run
+        if RECIPE_ROW in run.tags:
+            return next((child for child in self.runs({PARENT: run.id}) if RESULT in child.tags), None)
+        return self.run(run.tags[PARENT]) if PARENT in run.tags else None
+
+    def history(self, run: str, metric: str) -> list[Metric]:
+        """All values of a metric."""
+        found = self.client.get_metric_history(run, metric)
+        return [Metric(each.key, each.value, each.timestamp, each.step) for each in found]
 
     def _search(self, words: str, deleted: bool = False) -> list[Run]:
         from mlflow.entities import ViewType
@@ -154,13 +169,15 @@ class Store:
         self.client.delete_run(run)
 
     def log(self, run: str, metrics: list[Metric], tags: Mapping[str, str]) -> None:
-        """Metrics and tags in one call."""
+        """Metrics and tags."""
         from mlflow.entities import Metric as Entity
         from mlflow.entities import RunTag
 
-        if metrics or tags:
-            entities = [Entity(metric.name, metric.value, metric.time, metric.step) for metric in metrics]
-            self.client.log_batch(run, metrics=entities, tags=[RunTag(*pair) for pair in tags.items()])
+        entities = [Entity(metric.name, metric.value, metric.time, metric.step) for metric in metrics]
+        for first in range(0, len(entities), METRICS_IN_A_CALL):
+            self.client.log_batch(run, metrics=entities[first : first + METRICS_IN_A_CALL])
+        if tags:
+            self.client.log_batch(run, tags=[RunTag(*pair) for pair in tags.items()])
 
     def set_tag(self, run: str, name: str, value: str) -> None:
         self.client.set_tag(run, name, value)
@@ -173,7 +190,14 @@ class Store:
             self.client.log_batch(run, params=params[first : first + PARAMS_IN_A_CALL])
 
     def log_data(self, run: str, data: list[Data]) -> None:
-        self.client.log_inputs(run, [one.entity() for one in data])
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        inputs = []
+        for one in data:
+            source = json.dumps({"uri": one.path})
+            dataset = Dataset(one.path, one.checksum, "local", source, one.schema, one.profile)
+            inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", one.context)]))
+        self.client.log_inputs(run, inputs)
 
     def log_text(self, run: str, text: str, name: str) -> None:
         self.client.log_text(run, text, name)
@@ -272,6 +296,10 @@ def _experiment_id(client: Any) -> str:
     known = client.get_experiment_by_name(EXPERIMENT)
     file = embedded_store(client.tracking_uri)
     location = (file.parent / "mlartifacts").as_uri() if file else None
+    stray = Path(client.tracking_uri.removeprefix("sqlite:///")).parent
+    if file and stray.resolve() != file.parent:  # MLflow makes a folder with the name as it stands in the address
+        with suppress(OSError):
+            stray.rmdir()
     if known is None:
         try:
             return str(client.create_experiment(EXPERIMENT, location, {"mlflow.note.content": NOTE}))
@@ -279,10 +307,6 @@ def _experiment_id(client: Any) -> str:
             known = client.get_experiment_by_name(EXPERIMENT)
     if file and location:
         _follow(file, known, location)
-        stray = Path(client.tracking_uri.removeprefix("sqlite:///")).parent
-        if stray != file.parent:  # MLflow makes a folder with the name as it stands in the address
-            with suppress(OSError):
-                stray.rmdir()
     if known.lifecycle_stage == "deleted":
         client.restore_experiment(known.experiment_id)
     return str(known.experiment_id)

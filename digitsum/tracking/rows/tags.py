@@ -5,13 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from digitsum.errors import InputError
-from digitsum.tracking.results.git import is_commit
+from digitsum.tracking.results.git import branch_with, is_commit, origin_url
 from digitsum.tracking.results.result import Occurrence
+from digitsum.tracking.rows.settings import without_password
 
 PARENT, NOTE, NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
-COMMIT = "mlflow.source.git.commit"
+GIT = "mlflow.source.git."  # begins MLflow's own tags of the code: commit, branch, dirty, diff, repoURL
+COMMIT = f"{GIT}commit"
 RESULT = "digitsum.result"  # the key of the result; rows alone have it
 RECIPE = "digitsum.recipe"  # Result.recipe; rows alone have it
+RECIPE_ROW = "digitsum.recipe_row"  # the same of the row of a recipe, whose children are results
 STAGE = "digitsum.stage"
 MADE, OUTS = "digitsum.made", "digitsum.outs"  # Result.stage_key and Result.outs_key of a stage's run
 DVC_EXPERIMENT, DIRTY = "digitsum.experiment", "digitsum.dirty"
@@ -30,11 +33,17 @@ def name_of(result: Occurrence) -> str:
     return f"{origin} {accuracy:.2%}" if accuracy is not None else origin
 
 
+def child_name(row: str, stage: str, restored: bool) -> str:
+    return f"{row}: {stage}{' (restored)' if restored else ''}"
+
+
 def tags_of(result: Occurrence) -> dict[str, str]:
     sources = {path: md5 for path, md5 in result.sources.items() if path.startswith("data/")}
     checksums = sources | {path: md5 for path, md5 in result.outs.items() if not path.startswith("reports/")}
     return {
         COMMIT: result.commit,
+        f"{GIT}dirty": str(result.dirty).lower(),
+        **_repository(result),
         "digitsum.origin": result.origin,
         "digitsum.patched": str(bool(result.patch)).lower(),
         DIRTY: str(result.dirty).lower(),
@@ -42,8 +51,15 @@ def tags_of(result: Occurrence) -> dict[str, str]:
         DVC_EXPERIMENT: result.experiment or "",
         "digitsum.checksums": json.dumps(checksums),
         "digitsum.occasions": occasions_tag([result.name]),
-        NOTE: _note(result),
     }
+
+
+def _repository(result: Occurrence) -> dict[str, str]:
+    """MLflow's tags of the repository, as far as there are any."""
+    tags = {"branch": branch_with(result.origin), "repoURL": without_password(origin_url())}
+    if len(result.patch) <= LONGEST:
+        tags["diff"] = result.patch
+    return {f"{GIT}{name}": value for name, value in tags.items() if value}
 
 
 def occasions_tag(occasions: list[str]) -> str:
@@ -64,12 +80,21 @@ def occasions_of(tags: Mapping[str, str]) -> list[str]:
     return [str(occasion) for occasion in found]
 
 
-def _note(result: Occurrence) -> str:
+def note(result: Occurrence, row: str, since: tuple[str, list[str]] | None) -> str:
+    """The description of a row; `since` is the result before it, and what has changed since."""
+    changes = "This is the first result."
+    if since is not None:
+        name, changed = since
+        listed = "".join(f"\n- `{change}`" for change in changed)
+        changes = f"Changed since {name}:\n{listed}" if changed else f"Given the same as {name}, with another outcome."
     kept = f"with the changes in `{PATCH}`" if result.patch else "with changes that were not recorded"
     where = f"`{result.commit}`" + (f", {kept}" if result.dirty else "")
     if result.experiment and result.patch:
         where += f", which is `{result.origin}` with `{PATCH}`"
-    return f"Code and params: {where}.\n\nTo make it again: `python -m digitsum reproduce`, and the id of this run."
+    return (
+        f"{changes}\n\nMake it again: `python -m digitsum reproduce {row}`\n\n"
+        f"Code and params: {where}.\n\nMore: `python -m digitsum trace {row}`"
+    )
 
 
 def origin_of(tags: Mapping[str, str]) -> tuple[str, bool]:
