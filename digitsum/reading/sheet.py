@@ -155,8 +155,6 @@ def otsu(gray: Float32[np.ndarray, "h w"]) -> float:
 
 def _sheet_among(mask: Bool[np.ndarray, "h w"], gray: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"] | None:
     """The sheet if the largest piece of the mask is one: with its ink, and without the pixels along its edge."""
-    from scipy.spatial import ConvexHull
-
     pieces = pieces_of(mask)
     if not len(pieces.sizes):
         return None
