@@ -2,7 +2,11 @@
 
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 from subprocess import CalledProcessError
+from typing import Any
+
+from yaml import YAMLError
 
 from digitsum import places
 from digitsum.errors import InputError, one_line
@@ -46,17 +50,26 @@ def _result() -> str:
 
 
 def _baseline() -> str:
-    """A line if results differ from the commit's although nothing that they are computed from was changed."""
+    """A line if results differ from the commit's although all that they are computed from is the same."""
+    from digitsum.tracking.results.dvc_files import essence, is_within
     from digitsum.tracking.results.git import git
 
+    def inputs(lock: str) -> dict[str, Any]:
+        stages = essence(lock)
+        outs = {path: md5 for stage in stages.values() for path, md5 in stage["outs"].items()}
+        return {
+            name: stage["params"] | {path: md5 for path, md5 in stage["deps"].items() if not is_within(path, outs)}
+            for name, stage in stages.items()
+        }
+
     try:
-        changed = git("diff", "--name-only", "--relative", "HEAD", "--", ".").splitlines()
-    except (InputError, CalledProcessError):  # no repository, or no commit
-        return ""
-    if places.LOCK not in changed or not all(path.startswith((places.LOCK, "reports/")) for path in changed):
-        return ""
+        before, now = git("show", f"HEAD:./{places.LOCK}"), Path(places.LOCK).read_text(encoding="utf-8")
+        if before == now or inputs(before) != inputs(now):
+            return ""
+    except (OSError, ValueError, KeyError, TypeError, InputError, CalledProcessError, YAMLError):
+        return ""  # no repository, no commit, or no result in one of the two
     return (
-        "baseline  the commit has other results, from another kind of machine, with the same code, data and params; to "
+        "baseline  the commit has other results of the same code, data and params, from another kind of machine; to "
         "make these the baseline: git commit -am 'Results computed on this machine'"
     )
 
