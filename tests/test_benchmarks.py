@@ -1,15 +1,13 @@
 """Each script in benchmarks and each that draws for docs runs to its end, with as little to do as it can have."""
 
-import importlib.util
 import shutil
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT
+from samples import script
 from test_raw import write_idx
 from tracked import a_result
 
@@ -18,15 +16,6 @@ from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.store import opened
 
 pytestmark = pytest.mark.slow
-
-
-def script(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_pages_of_mlflow_show_results_their_curves_and_their_files(
         add(store, result)
     newest = store.newest(COMPARED)
     store.log_text(newest[0].id, "<h1>Nearly all sums right</h1>", "report.html")
-    with mlflow_server(uri, tmp_path / "artifacts") as (address, _), page() as tab:
+    with mlflow_server(uri, tmp_path / "artifacts") as address, page() as tab:
 
         def see(*words: str) -> None:
             for word in words:

@@ -155,8 +155,6 @@ def otsu(gray: Float32[np.ndarray, "h w"]) -> float:
 
 def _sheet_among(mask: Bool[np.ndarray, "h w"], gray: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"] | None:
     """The sheet if the largest piece of the mask is one: with its ink, and without the pixels along its edge."""
-    from scipy.spatial import ConvexHull
-
     pieces = pieces_of(mask)
     if not len(pieces.sizes):
         return None
@@ -172,6 +170,8 @@ def _sheet_among(mask: Bool[np.ndarray, "h w"], gray: Float32[np.ndarray, "h w"]
     if sum(sides) > 1 and sides not in OPPOSITE:
         return None
     corners = np.argwhere(region ^ ndimage.binary_erosion(region))
+    from scipy.spatial import ConvexHull  # costs a tenth of a second and 12 MB, and few images come here
+
     if area < CONVEX * ConvexHull(corners).volume:
         return None
     inside = ndimage.binary_erosion(region, iterations=2, border_value=1)
