@@ -66,7 +66,10 @@ def thin(coverage: Gray, _rng: Rng) -> Gray:
     """Strokes less than half as wide."""
     distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(coverage > 0.5), 1)
     widest = ndimage.maximum_filter(distance, 1 + 2 * round(np.percentile(distance[distance > 1], 95)))
-    return np.clip((distance / np.maximum(widest, 1) - 0.6) / 0.1, 0, 1)
+    line = np.clip((distance / np.maximum(widest, 1) - 0.6) / 0.1, 0, 1)
+    # beside a wide stroke, all of a narrow one would be gone: keep its middle
+    ridge = (distance > ndimage.maximum_filter(distance, 3) - 0.15) & (distance > 0.8)
+    return np.maximum(line, ndimage.gaussian_filter(ndimage.binary_dilation(ridge, iterations=2).astype(float), 0.7))
 
 
 def thick(coverage: Gray, _rng: Rng) -> Gray:

@@ -15,7 +15,7 @@ EXAMPLE = "python -m digitsum predict photo.jpg scan.png --draw pictures"
 
 def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="PNG, JPEG or .npy with one image or many; - reads standard input")
+    add("files", nargs="+", metavar="FILE", help="an image, or .npy with one or many; - reads standard input")
     add("--model", default=str(places.MODEL), metavar="RESULT", help=f"{RESULT}; default: %(default)s")
     add("--count", type=_count, metavar="K|auto", help="digits on an image; auto counts them; default: as in training")
     add(
