@@ -28,7 +28,7 @@ retrain: .venv/ready-dev ## pull, run what changed, push, record, judge, promote
 test: .venv/ready-dev ## run all tests
 	@pytest
 
-quick: .venv/ready-dev ## run the tests that start no DVC, no server and no browser
+quick: .venv/ready-dev ## run the tests that start no DVC, no server, no browser and no workflow
 	@pytest -m quick
 
 # MOMENTS=20 kills fewer runs
@@ -82,7 +82,8 @@ env-dev: .venv/ready-dev ## add what tests, checks, and remotes on S3 and SSH ne
 # pip installs uv from the lock, and uv installs the rest
 .venv/uv.lock: requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed; make PYTHON=/path/to/python3.11")'
-	@$(PYTHON) -m venv .venv || { echo "error: no venv in $(PYTHON); on Debian: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "error: $(PYTHON) has no venv; on Debian: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "error: .venv: cannot be made, for the reason above; free space, or delete what is there" >&2; exit 1; }
 	@awk '/^[a-z]/ { wanted = /^uv==/ } wanted' requirements-dev.lock > $@.new
 	@pip install --quiet --disable-pip-version-check --require-hashes -r $@.new
 	@mv $@.new $@

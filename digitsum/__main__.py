@@ -5,7 +5,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from digitsum.commands import commands
 from digitsum.errors import InputError, one_line, plain
-from digitsum.process import leave
+from digitsum.process import leave, require_environment
 from digitsum.stage import give_up_stdout
 
 
@@ -26,6 +26,7 @@ def parser() -> ArgumentParser:
 
 
 def main() -> None:
+    require_environment()
     arguments = vars(parser().parse_args())
     command = commands()[arguments.pop("command")]
     try:

@@ -1,11 +1,25 @@
-"""What it costs to start and to end a process that imports large libraries: a second, which a person waits for."""
+"""The start and the end of a process that imports large libraries, each of which a person waits for."""
 
 import atexit
 import gc
 import os
 import sys
 import threading
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NoReturn
+
+NEEDED = ("numpy", "pydantic", "torch", "yaml")  # of the packages in requirements.lock
+
+
+def require_environment() -> None:
+    """
+    Raises:
+        SystemExit: if this Python is not the one of the environment that has the project's packages.
+    """
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        make = "" if Path(".venv/ready").exists() else "make env, then "
+        sys.exit(f"error: {sys.executable} has no {missing[0]}; run {make}source .venv/bin/activate")
 
 
 def before_imports() -> None:

@@ -58,12 +58,11 @@ class Progress:
             rate = (self._done - self._before) / (now - self._start)
             left = (self.total - self._done) / rate
             share = self._done / self.total
-            self.say(f"{self.title}: {share:4.0%}  {figures()}  {rate:,.0f} {self.unit}/s  {left:.0f} s left")
+            say(f"{self.title}: {share:4.0%}  {figures()}  {rate:,.0f} {self.unit}/s  {left:.0f} s left")
             self._last = now
 
-    def say(self, line: str) -> None:
-        """A line that stays, above the bar where there is one."""
-        if self._bar is not None:
-            self._bar.write(line, file=sys.stderr)
-        else:
-            print(line, flush=True)
+
+def say(line: str) -> None:
+    """Print a line that stays, above all bars that are shown."""
+    tqdm.write(line)
+    sys.stdout.flush()

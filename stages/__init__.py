@@ -7,7 +7,7 @@ the start and the choice of arithmetic come before that.
 import sys
 
 from digitsum import stage
-from digitsum.process import before_imports
+from digitsum.process import before_imports, require_environment
 
 
 def _begin() -> None:
@@ -15,6 +15,7 @@ def _begin() -> None:
     name = next((word.removeprefix("stages.") for word in sys.orig_argv if word.startswith("stages.")), None)
     if name is None:
         return
+    require_environment()
     stage.guard()
     before_imports()
     from digitsum import arithmetic, inputs

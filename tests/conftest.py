@@ -42,9 +42,12 @@ TINY = {
     "confusion": {"examples": 2},
 }
 WARM = "PYTHON_OF_THE_TESTS"  # the folder with the `python` of warm.py
-SLOW = {"repository", "mlflow_server", "model_server", "s3_server", "postgres_and_s3", "page"}  # fixtures
+SLOW = {  # fixtures
+    *("repository", "finished", "forge", "desk"),
+    *("mlflow_server", "model_server", "s3_server", "postgres_and_s3", "page"),
+}
 FOREIGN = ("CI_", "GITHUB_", "DVC_", "MLFLOW_", "DIGITSUM_", "GIT_", "MAKE")  # settings of a runner, a user or make
-SECONDS = {"slow": 240, "quick": 60}  # that a test may take on a busy machine
+SECONDS = {"slow": 240, "quick": 60}  # that a test may take on a busy machine; PATIENCE=5 multiplies them
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,7 +67,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         takes[item] = marked.args[0] if marked and marked.args else 5 * len(started) + bool(marked)
         item.add_marker(speed)
         if not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(SECONDS[speed]))
+            item.add_marker(pytest.mark.timeout(SECONDS[speed] * float(os.environ.get("PATIENCE", "1"))))
     items.sort(key=lambda item: -takes[item])
 
 

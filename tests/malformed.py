@@ -268,8 +268,8 @@ def manifests() -> Iterator[Case]:
 def tables(rng: np.random.Generator) -> Iterator[Case]:
     yield from junk(rng)
     columns = "strip,sum,predicted,probability,probability_of_sum,read,centres,read_given_sum,centres_given_sum"
-    columns += ",digits,digit_centres"
-    good = "0,9,9,0.5,0.5,1 2 3 3,1 2 3 4,1 2 3 3,1 2 3 4,,"
+    columns += ",digits,digit_centres,glyphs"
+    good = "0,9,9,0.5,0.5,1 2 3 3,1 2 3 4,1 2 3 3,1 2 3 4,,,"
     for number in range(9):
         for value in ("x", "-5", "1e400", "nan", '"', "1;2"):
             if value == "-5" and number >= 5:

@@ -1,5 +1,6 @@
 """Comparisons with another result: real dvc, real git, real MLflow."""
 
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +10,10 @@ from shell import call
 from tracked import ON, digitsum, rows, store, sync
 
 from digitsum.errors import InputError
+from digitsum.formats import read_json
 from digitsum.judging.compare import compare_results
 from digitsum.tracking.results.result import Result
+from digitsum.tracking.unchanged import RACY, REMEMBERED, state
 
 
 def cached(path: str) -> Path:
@@ -45,6 +48,8 @@ def test_comparison_with_a_commit_a_run_and_the_champion(page: Opener) -> None:
     client.set_registered_model_alias("digitsum", "champion", version.version)
     for words in (("compare",), ("compare", "models:/digitsum@champion"), ("summary",)):
         assert counts in digitsum(*words)
+    time.sleep(2 * RACY / 1e9)
+    assert read_json(REMEMBERED)["state"] == state(), "the next summary need not look"
     assert "compared" not in digitsum("summary", DIGITSUM_TRACKING="off")
     with page(390) as tab:
         faults: list[str] = []
@@ -63,7 +68,12 @@ def test_comparison_with_a_commit_a_run_and_the_champion(page: Opener) -> None:
     kept.unlink()
     turned = f"{(was & ~now).sum()} fixed, {(~was & now).sum()} broken"
     assert turned in digitsum("compare", new.info.run_id), "MLflow has what the cache has lost"
-    assert counts in digitsum("compare", "HEAD", new.info.run_id)
+    assert counts in digitsum("compare", "HEAD", new.info.run_id), "any two results, whatever the workspace has"
+    copy = Path(client.download_artifacts(new.info.run_id, "comparison.html")).read_text()
+    assert copy == Path("reports/comparison.html").read_text()
+    assert "<code>train.epochs 2 -&gt; 1</code>" in copy
+    for row in (old, new):
+        assert f"runs/{row.info.run_id}?workflowType=machine_learning" in copy
 
     assert "nonsense: no such run, model or file" in digitsum("compare", "nonsense", code=1)
     first = call("git", "rev-list", "--max-parents=0", "HEAD").strip()

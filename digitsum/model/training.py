@@ -4,7 +4,7 @@ import copy
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -26,7 +26,7 @@ from digitsum.model.self_training import cut_glyphs, mixed_batch, recomposed_dig
 from digitsum.model.temperature import best_temperature
 from digitsum.model.training_model import FeatureDropout, TrainingModel
 from digitsum.params.train import TrainParams
-from digitsum.progress import Progress
+from digitsum.progress import Progress, say
 from digitsum.strips.cutting import Cuttings
 from digitsum.strips.dataset import Strips
 from digitsum.strips.ink import offset
@@ -102,7 +102,7 @@ def fit(
             progress.advance(recipe.batch_size, training.summary)
             if training.at_epoch_end:
                 row, rate = training.end_epoch(val)
-                progress.say(
+                say(
                     f"epoch {row.epoch}/{recipe.epochs}: loss {row.train_loss:.3f}, validation loss {row.val_loss:.3f},"
                     f" validation accuracy {row.val_accuracy:.2%}, {rate:,.0f} strips/s"
                 )
@@ -114,7 +114,7 @@ def fit(
                 state = training.state_dict()
                 if group.is_main and checkpoint.save(state) and interrupted:
                     with suppress(BrokenPipeError):  # the reader of our output may have been interrupted, too
-                        progress.say(f"train: interrupted at step {training.step:,}; run the same command to resume")
+                        say(f"train: interrupted at step {training.step:,}; run the same command to resume")
             if interrupted:
                 raise SystemExit(128 + (interruption.signal or signal.SIGTERM))
     _calibrate(training.averaged, train, val)
@@ -344,7 +344,7 @@ class Training:
         self.curve = [(_epoch(**row), rate) for row, rate in state["curve"]]
 
 
-def _epoch(points: list[Mapping[str, Any]], **figures: Any) -> Epoch:
+def _epoch(points: Sequence[Mapping[str, Any]], **figures: Any) -> Epoch:
     """A row of the learning curve from the values of its fields."""
     return Epoch(points=tuple(Point(**point) for point in points), **figures)
 

@@ -1,6 +1,5 @@
 """The result that a retraining is compared with: the one on the main branch."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,18 +11,14 @@ from digitsum.analysis.comparison import Comparison, compare_predictions
 from digitsum.errors import InputError
 from digitsum.places import PREDICTIONS, TEST
 from digitsum.tracking.find import file_of
+from digitsum.tracking.results import changes
 from digitsum.tracking.results.dvc_files import flat
-from digitsum.tracking.results.git import commit_of, git
+from digitsum.tracking.results.git import commit_of
 from digitsum.tracking.results.occurrences import in_commit
 from digitsum.tracking.results.result import Occurrence, Result
 
-MAIN = "main"
+MAIN = changes.MAIN
 COMPARED = ("sum", "predicted")  # columns of the predictions
-
-
-def branch() -> str:
-    """The branch that is checked out; where HEAD is detached, as in CI, the variable BRANCH, or an empty string."""
-    return git("branch", "--show-current").strip() or os.environ.get("BRANCH", "")
 
 
 def base_commit() -> str:
@@ -43,11 +38,7 @@ def changed_params(before: Result | None, params: Mapping[str, Any]) -> dict[str
     if before is None:
         return {}
     then, now = flat(before.params), flat({name: params[name] for name in params if name in before.params})
-    return {
-        name: (then.get(name, ""), now.get(name, ""))
-        for name in sorted(then.keys() | now.keys())
-        if then.get(name, "") != now.get(name, "")
-    }
+    return changes.changed_params(then, now)
 
 
 def paired(before: Result, after: Result) -> tuple[pd.DataFrame, pd.DataFrame] | None:

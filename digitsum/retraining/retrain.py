@@ -31,6 +31,7 @@ from digitsum.strips.dataset import Strips
 from digitsum.tracking import sync as tracking
 from digitsum.tracking.results import leftovers
 from digitsum.tracking.results.dvc_files import earlier_runs
+from digitsum.tracking.results.git import current_branch
 from digitsum.tracking.results.occurrences import in_workspace
 from digitsum.tracking.results.result import Occurrence, Result
 from digitsum.tracking.rows.contents import Contents
@@ -159,7 +160,7 @@ def hindrance_to_promotion(nothing_pushed: bool) -> str | None:
     """Why nothing may be promoted here; None if it may."""
     if nothing_pushed:
         return "nothing was pushed to a DVC remote"
-    if baseline.branch() != baseline.MAIN:
+    if current_branch() != baseline.MAIN:
         return f"only the branch {baseline.MAIN} promotes"
     if os.environ.get("CI") and embedded_store(tracking_uri()):
         return "the MLflow store is a file on this runner and goes with it; set MLFLOW_TRACKING_URI to one that stays"

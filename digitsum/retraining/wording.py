@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -66,12 +66,9 @@ def model_sentence(known: Sequence[Essence], after: Occurrence, stages: Sequence
 
 def link_to_row(store: Store, run: str) -> Markup:
     """A link to the row, without passwords; for a store that no browser can open, the run's id."""
-    uri = store.uri
-    if not uri.startswith(("http://", "https://")):
+    if not store.uri.startswith(("http://", "https://")):
         return Markup("run <code>") + escaped(run) + Markup("</code> in the store of the machine that trained")
-    parts = urlsplit(uri)
-    place = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
-    return Markup(f"[run {run[:8]}](<{quote(place, safe=':/')}/{store.page(run)}>)")
+    return Markup(f"[run {run[:8]}](<{quote(store.address, safe=':/')}/{store.page(run)}>)")
 
 
 def links_to_reports() -> dict[str, Markup]:

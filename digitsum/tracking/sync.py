@@ -22,7 +22,7 @@ from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.settings import SWITCH, tracking_uri, without_password
 from digitsum.tracking.rows.store import Store
-from digitsum.tracking.rows.tags import RESULT
+from digitsum.tracking.rows.tags import RESULT, name_of
 
 DONE = STATE / "synced.json"  # by store: commits whose results have rows, and keys of results whose rows were added
 SENDING = "sending"  # the lock of the outbox
@@ -32,7 +32,7 @@ SENDING = "sending"  # the lock of the outbox
 class Report:
     """What a sync did."""
 
-    added: list[str] = field(default_factory=list)  # names of new results
+    added: list[str] = field(default_factory=list)  # names of new rows
     row: Run | None = None  # of the result in dvc.lock
     deleted: bool = False  # whether a user deleted that row
     waiting: dict[str, str] = field(default_factory=dict)  # other stores that runs wait for, and why
@@ -89,7 +89,7 @@ def _add_rows(store: Store, contents: Contents | None, past: bool) -> Report:
     def note(result: Occurrence | None) -> None:
         if result is not None:
             if add(store, result, contents, result.key in mine):
-                report.added.append(result.name)
+                report.added.append(name_of(result))
             mine.add(result.key)
 
     commits: Iterable[tuple[str, str | None]] = experiments()

@@ -11,12 +11,13 @@ from digitsum.errors import InputError
 from digitsum.files import write_json
 from digitsum.formats import read_json
 from digitsum.places import LOCK, PIPELINE, STATE, repository_root
+from digitsum.tracking.recording.outbox import ASIDE
 from digitsum.tracking.results.checksums import digest
 from digitsum.tracking.results.git import git
 from digitsum.tracking.rows.settings import embedded_store, tracking_uri
 
 REMEMBERED = STATE / "unchanged.json"
-WAITING = ("outbox", "results")  # folders of STATE, which are empty once MLflow has everything
+WAITING = ("outbox", "results")  # folders of STATE, which hold what MLflow does not have yet
 FOLDERS = ("data", "models", "reports", "digitsum")
 RACY = 50_000_000  # nanoseconds: a file as young as this may change again without a change of its times
 
@@ -43,7 +44,7 @@ def state() -> str | None:
     None if that cannot be seen, as with a server, or if stages have left something that MLflow does not have yet.
     """
     database, root = embedded_store(tracking_uri()), repository_root()
-    if database is None or any(True for name in WAITING for _ in _files(root / STATE / name)):
+    if database is None or _something_waits(root / STATE):
         return None
     paths = [database, Path(LOCK), Path(PIPELINE), *(path for name in FOLDERS for path in _files(Path(name)))]
     try:
@@ -55,6 +56,12 @@ def state() -> str | None:
         return None
     signatures = [(path, each.st_size, each.st_ino, each.st_mtime_ns, each.st_ctime_ns) for path, each in found]
     return digest([refs, tracking_uri(), signatures])
+
+
+def _something_waits(folder: Path) -> bool:
+    """Whether a folder in WAITING holds anything besides what was set aside for good."""
+    there = [folder / name for name in WAITING if (folder / name).exists()]
+    return any(not file.name.startswith(ASIDE) for place in there for file in place.iterdir())
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -79,11 +79,16 @@ def commit_of(revision: str) -> str | None:
         return None
 
 
+def current_branch() -> str:
+    """The branch that is checked out; where HEAD is detached, as in CI, the variable BRANCH, or an empty string."""
+    return git("branch", "--show-current").strip() or os.environ.get("BRANCH", "")
+
+
 def branch_with(commit: str) -> str:
     """The branch that is checked out, if it contains a commit; otherwise empty."""
     with suppress(InputError, subprocess.CalledProcessError):
         git("merge-base", "--is-ancestor", commit, "HEAD")
-        return git("branch", "--show-current").strip()
+        return current_branch()
     return ""
 
 

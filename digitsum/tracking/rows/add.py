@@ -92,7 +92,7 @@ def _since(store: Store, row: str, result: Occurrence) -> tuple[str, list[str]] 
     """The result before this one, and what has changed since; None for the first result."""
     if before := result_before(result):
         return before.name, differences(before, result)
-    earlier = [run for run in store.newest(2) if run.id != row]
+    earlier = [run for run in store.newest(2) if run.id != row and run.start <= result.time]
     if not earlier:
         return None
     changed = changed_params(earlier[0].params, flat(result.params))
@@ -116,7 +116,8 @@ def _add_contents(store: Store, row: str, result: Occurrence, contents: Contents
         log_files(store, row, contents, result)
     model = log_model(store, row, contents.model, result) if contents else None
     run = store.client.get_run(row)
-    there = next((store.client.get_metric_history(row, name)[0] for name in run.data.metrics), None)
+    own = (name for name in run.data.metrics if name in result.metrics)
+    there = next((store.client.get_metric_history(row, name)[0] for name in own), None)
     time = there.timestamp if there else result.time
     name, md5 = _judged_on(result)
     metrics = [Metric(key, float(value), time, 0, model, name, md5, row) for key, value in result.metrics.items()]

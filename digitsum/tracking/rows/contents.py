@@ -22,7 +22,7 @@ class Contents:
 
     model: ModelForm
     files: tuple[str, ...]  # outs, or files in outs, that stand among the artifacts under their own names
-    curves: tuple[str, ...]  # outs in CSV: the column `step`, and a metric in each other column
+    curves: tuple[str, ...]  # outs in CSV: the column `step`, and a metric in each other column; the finest come first
     dressed: Callable[[str, Sequence[Line]], str]  # an HTML page with lines about its origin
 
 
@@ -53,7 +53,9 @@ def curves(store: Store, runs: Iterable[Run], contents: Contents | None, result:
             elif len(history) > 1:
                 recorded += history
     if not recorded and contents is not None:
-        recorded = [point for path in contents.curves for point in _in_file(result, path)]
+        for path in contents.curves:
+            known = {point.name for point in recorded}
+            recorded += [point for point in _in_file(result, path) if point.name not in known]
     return recorded + _in_sequence(use)
 
 
