@@ -87,6 +87,8 @@ def test_other_seeds_make_it_a_comparison_of_recipes(rng: np.random.Generator, i
     unlucky = judge(lucky, plain, images, 1, 5.0, GATE, (others, others))
     assert "one-sided p over strips and seeds" in failed(unlucky)
     assert "Over 3 and 3 seeds, the recipes have 85.00% and 88.33%" in str(unlucky)
+    same_recipe = judge(lucky, plain, images, 1, 5.0, GATE, ([plain], [lucky]))
+    assert "improvement" in failed(same_recipe), "each is another seed of the other's recipe"
     better = [table(share(rng, 0.95)) for _ in range(2)]
     assert judge(lucky, plain, images, 1, 5.0, GATE, (better, others)).passes
 

@@ -51,6 +51,14 @@ def test_a_known_spread_takes_the_place_of_other_seeds() -> None:
     assert same.p_value == 0.5
 
 
+def test_one_recipe_may_have_more_seeds_than_the_other(rng: np.random.Generator) -> None:
+    before, after = rng.random((2, 300)) < 0.8, rng.random((1, 300)) < 0.95
+    found = compare_seeds(before, after, None)
+    assert found.seeds == (2, 1)
+    assert found.gain == pytest.approx(after.mean() - before.mean())
+    assert found.low < found.gain < found.high
+
+
 def test_intervals_over_seeds_join_the_noise_of_strips_and_of_seeds() -> None:
     assert interval_over_seeds([0.5], [(0.4, 0.7)]) == (0.4, 0.7)
     assert interval_over_seeds([0.5], None) is None

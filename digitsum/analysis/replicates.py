@@ -16,7 +16,7 @@ from scipy.stats import t as student
 from digitsum.analysis.intervals import CONFIDENCE
 from digitsum.analysis.sharing import Glyphs, effect_on_difference, paired_p
 
-Right = Bool[np.ndarray, "s n"]  # which of n strips each of s seeds has right
+Right = Bool[np.ndarray, "_ n"]  # which of n strips each of s seeds has right
 
 
 @dataclass(frozen=True)
