@@ -28,7 +28,7 @@ retrain: .venv/ready-dev ## pull, run what changed, push, record, judge, promote
 test: .venv/ready-dev ## run all tests
 	@pytest
 
-quick: .venv/ready-dev ## run the tests that start no DVC, no server and no browser
+quick: .venv/ready-dev ## run the tests that start no DVC, no server, no browser and no workflow
 	@pytest -m quick
 
 # MOMENTS=20 kills fewer runs

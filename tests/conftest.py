@@ -42,7 +42,10 @@ TINY = {
     "confusion": {"examples": 2},
 }
 WARM = "PYTHON_OF_THE_TESTS"  # the folder with the `python` of warm.py
-SLOW = {"repository", "mlflow_server", "model_server", "s3_server", "postgres_and_s3", "page"}  # fixtures
+SLOW = {  # fixtures
+    *("repository", "finished", "forge", "desk"),
+    *("mlflow_server", "model_server", "s3_server", "postgres_and_s3", "page"),
+}
 FOREIGN = ("CI_", "GITHUB_", "DVC_", "MLFLOW_", "DIGITSUM_", "GIT_", "MAKE")  # settings of a runner, a user or make
 SECONDS = {"slow": 240, "quick": 60}  # that a test may take on a busy machine; PATIENCE=5 multiplies them
 

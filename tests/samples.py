@@ -1,7 +1,12 @@
-"""Strips and models that tests learn from, the same every time."""
+"""Strips and models that tests learn from, the same every time, and what lies outside of the packages."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
+from conftest import ROOT
 
 from digitsum.model.architecture import SumModel
 from digitsum.model.training import Training
@@ -41,3 +46,13 @@ def advance(training: Training, strips: Strips, until: int) -> bytes:
             training.end_epoch(strips)
     tensors = (tensor.cpu().numpy().tobytes() for tensor in training.averaged.state_dict().values())
     return b"".join(tensors) + repr([row for row, _ in training.curve]).encode()
+
+
+def script(path: str) -> ModuleType:
+    """A script of benchmarks or docs as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

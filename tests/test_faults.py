@@ -5,14 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import digests
-from faults.pipeline import FOLDERS, SECONDS, Undisturbed, begin, finish, kill, python, require_whole
+from faults.pipeline import SECONDS, Undisturbed, begin, finish, kill, outcome, python, require_whole
 
 
 @pytest.mark.parametrize("kind", ["group", "dvc"])
 def test_killed_run(kind: str, made: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """In a clone, whose dvc.lock is there before the outputs are."""
-    undisturbed = Undisturbed(digests(*FOLDERS), Path("dvc.lock").read_text(), 0)
+    undisturbed = Undisturbed(outcome(), Path("dvc.lock").read_text(), 0)
     for folder in (".dvc/cache", "data/raw", "data/processed", "models"):
         shutil.rmtree(made / folder)
     path = python(tmp_path_factory.mktemp("path"), cold=False)

@@ -94,6 +94,97 @@ def test_photograph_with_shade_and_noise(rng: np.random.Generator) -> None:
         assert_same_digits(number, to_strip(decode(encoded(photograph, "JPEG"), "x")[0].pixels, FORMAT), 5, 50)
 
 
+def on_paper(number: int) -> np.ndarray:
+    """A row of digits, five times enlarged, dark on white, in 0..255."""
+    return 240 - 0.85 * np.pad(enlarged(STRIPS.images[number], 5), 50).astype(float)
+
+
+def test_hard_shadow_across_the_row() -> None:
+    for number, lean in enumerate((-0.6, 0.0, 0.6, 0.9)):
+        paper = on_paper(number)
+        y, x = np.mgrid[0 : paper.shape[0], 0 : paper.shape[1]]
+        paper[x < paper.shape[1] / 2 + lean * (y - paper.shape[0] / 2)] *= 0.5
+        assert_same_digits(number, to_strip(paper.astype(np.uint8), FORMAT), 5, 50)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_bars_above_and_below_or_beside_the_picture(axis: int) -> None:
+    pads = [(0, 0), (0, 0)]
+    pads[axis] = (70, 70)
+    image = np.pad(on_paper(0), pads)
+    assert_same_digits(0, to_strip(image.astype(np.uint8), FORMAT), 5, 50 + pads[1][0])
+
+
+def test_sheet_on_a_desk(rng: np.random.Generator) -> None:
+    image = np.pad(on_paper(1), 90, constant_values=90)
+    image += rng.normal(0, 5, image.shape)
+    assert_same_digits(1, to_strip(image.clip(0, 255).astype(np.uint8), FORMAT), 5, 140)
+
+
+def test_frame_around_the_row() -> None:
+    image = on_paper(2)
+    for side in (image[8:14], image[-14:-8], image[:, 8:14], image[:, -14:-8]):
+        side[:] = 20
+    assert_same_digits(2, to_strip(image.astype(np.uint8), FORMAT), 5, 50)
+
+
+def test_ink_that_differs_from_paper_in_color_alone() -> None:
+    share = np.pad(enlarged(STRIPS.images[3], 5), 50)[..., None] / 255
+    picture = np.array([60, 132, 70]) * (1 - share) + np.array([200, 60, 60]) * share
+    assert np.ptp(np.array(Image.fromarray(picture.astype(np.uint8)).convert("L"))) < 24
+    ((pixels, _),) = decode(encoded(picture.astype(np.uint8)), "x")
+    assert_same_digits(3, to_strip(pixels, FORMAT), 5, 50)
+
+
+def test_slanted_row_is_turned() -> None:
+    paper = Image.fromarray(on_paper(4).astype(np.uint8)).rotate(10, Image.Resampling.BICUBIC, True, fillcolor=240)
+    level, slanted = (
+        pieces(255 * (to_strip(image, FORMAT).image > 60).astype(np.uint8))
+        for image in (on_paper(4).astype(np.uint8), np.array(paper))
+    )
+    assert len(level[0]) == len(slanted[0]) == 4
+    np.testing.assert_allclose(np.diff(slanted[0]), np.diff(level[0]), atol=4)
+
+
+def test_dither_and_pinholes_are_smoothed(rng: np.random.Generator) -> None:
+    paper = on_paper(5)
+    dithered = Image.fromarray((0.8 * paper).astype(np.uint8)).convert("1")
+    assert_same_digits(5, to_strip(np.array(dithered.convert("L")), FORMAT), 5, 50)
+    paper[rng.random(paper.shape) < 0.1] = 240
+    assert_same_digits(5, to_strip(paper.astype(np.uint8), FORMAT), 5, 50)
+
+
+def test_patterns_are_refused(rng: np.random.Generator) -> None:
+    dots = np.full((382, 4000), 255, np.uint8)
+    dots[::8, ::8] = 0
+    noise = rng.integers(0, 256, (300, 1200), dtype=np.uint8)
+    for image in (dots, noise):
+        with pytest.raises(
+            InputError, match=r"[\d,]+ separate pieces of ink, which are a pattern or noise|^empty: nothing"
+        ):
+            to_strip(image, FORMAT)
+
+
+def test_large_images_are_reduced_and_positions_are_not() -> None:
+    """Floats are made of a few of the pixels, whatever the shape."""
+    for size in ((6000, 4000), (90_000, 700)):
+        ((pixels, reduction),) = decode(encoded(Image.new("1", size)), "x")
+        assert pixels.size <= 2_000_000
+        assert pixels.shape[1] * reduction == pytest.approx(size[0], rel=0.001)
+    large = np.asarray(Image.fromarray(on_paper(0).astype(np.uint8)).resize((3 * 940, 3 * 300)))
+    ((pixels, reduction),) = decode(encoded(large), "x")
+    assert reduction == 2
+    assert_same_digits(0, to_strip(pixels, FORMAT, reduction), 15, 150)
+    np_image = decode(array_file(np.pad(large, ((900, 900), (0, 0)), constant_values=240)), "-")[0]
+    assert np_image.reduction > 1
+
+
+def array_file(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
 def test_fine_strokes_are_thickened_and_others_are_not() -> None:
     def ink(strip: fitting.FittedStrip) -> float:
         return float(strip.image.mean())

@@ -101,6 +101,7 @@ def test_leftovers_of_dead_processes_are_cleared(project: Path) -> None:
     assert not file.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS has no prctl; there the parent is looked at")
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.5])
 def test_stage_does_not_outlive_its_dvc(project: Path, delay: float) -> None:
@@ -124,6 +125,7 @@ def test_stage_does_not_outlive_its_dvc(project: Path, delay: float) -> None:
     assert not (project / "data" / "processed").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_during_imports_ends_without_a_traceback(project: Path, number: signal.Signals) -> None:
     with (project / "log").open("w") as log:

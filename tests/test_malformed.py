@@ -42,7 +42,9 @@ SECONDS, MEGABYTES = 2.0, 500  # of processor time for each, and of memory over 
 def lay_out(folder: Path) -> None:
     """Good files around the one that is malformed."""
     shutil.copy(ROOT / "params.yaml", folder)
-    np.save(folder / "data0.npy", np.zeros((3, 40, 168), np.uint8))
+    strips = np.zeros((3, 40, 168), np.uint8)
+    strips[:, 20, 20] = 255
+    np.save(folder / "data0.npy", strips)
     np.save(folder / "lab0.npy", np.zeros(3, np.uint8))
     for part in ("train", "t10k"):
         (folder / f"{part}-images-idx3-ubyte").write_bytes(malformed.idx((10, 28, 28)))

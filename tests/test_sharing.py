@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import script
 from scipy.stats import binomtest
-from test_benchmarks import script
 
 from digitsum.analysis.calibration import calibration_error, calibration_influence
 from digitsum.analysis.intervals import wilson

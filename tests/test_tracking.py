@@ -234,7 +234,7 @@ def test_what_changed_since_and_half_of_a_pipeline_are_not_taken_for_the_result(
     ("file", "old", "new"),
     [
         ("stages/confusion.py", "def main()", "# no change\ndef main()"),
-        ("dvc.yaml", "python -m stages.confusion", "python -X dev -m stages.confusion"),
+        ("dvc.yaml", "python -m stages.confusion", "python -u -m stages.confusion"),
     ],
 )
 def test_code_changed_since_the_commit_is_a_dirty_row_with_its_patch(made: Path, file: str, old: str, new: str) -> None:

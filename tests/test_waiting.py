@@ -33,6 +33,7 @@ def imported_by(*words: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("project")
 def test_predict_imports_no_compiler_and_no_tracking(model: SumModel, strips: np.ndarray) -> None:
     write_model(model, Path("model.safetensors"))

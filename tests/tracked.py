@@ -12,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from digitsum.__main__ import main
+from digitsum.tracking.recording.outbox import Parcel
 from digitsum.tracking.results.result import Occurrence
 
 ON = {"DIGITSUM_TRACKING": "on"}
@@ -84,3 +85,16 @@ def a_result(key: str, q: int = 1, accuracy: float = 0.75) -> Occurrence:
     return Occurrence(
         "commit 1", lock, pipeline, figures, None, key[::-1] + "0" * 8, True, "0" * 40, "diff", 1_700_000_000_000
     )
+
+
+def write_parcel(uri: str) -> Parcel:
+    """A run with something of each kind."""
+    with Parcel.begin(uri, "train", {"digitsum.stage": "train"}) as parcel:
+        parcel.add("params", values={f"train.p{number}": "1" for number in range(150)})
+        for step in range(1, 4):
+            parcel.add("metrics", values={"loss": 1 / step, "accuracy": 0.5}, step=step)
+        parcel.add("data", path="data/raw", digest="0" * 32 + ".dir", context="training")
+        parcel.add_text("note.txt", "hello")
+        parcel.add("tags", values={"torch": "2"})
+        parcel.add("end", status="FINISHED")
+    return parcel

@@ -69,19 +69,50 @@ def listening(address: Path) -> socket.socket:
 
 def serve(listener: socket.socket) -> None:
     """Returns in each fork, ready to run its module; the server itself never returns."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
+    forks: dict[int, tuple[int, socket.socket]] = {}  # by their pidfds: the processes, and their clients
     loaded = False
     while True:
-        connection, _ = listener.accept()
-        if not loaded:
-            load()
-            loaded = True
-        if os.fork() == 0:
-            listener.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            attend(connection)
-            return
-        connection.close()
+        clients = {client: fork for fork, client in forks.values()}
+        for ready in select.select([listener, *forks, *clients], [], [])[0]:
+            if ready is listener:
+                if not loaded:
+                    load()
+                    loaded = True
+                client, _ = listener.accept()
+                message, files, _, _ = socket.recv_fds(client, 1 << 20, 3)
+                fork = os.fork() if message else None
+                if fork == 0:
+                    for pidfd, (_, other) in forks.items():
+                        os.close(pidfd)
+                        other.close()
+                    listener.close()
+                    client.close()
+                    become(marshal.loads(message), files)  # noqa: S302 (of ask.py)
+                    return
+                for file in files:
+                    os.close(file)  # or a pipe that the fork closes would stay open
+                if fork:
+                    reply(client, fork)
+                    forks[os.pidfd_open(fork)] = fork, client
+            elif ready in forks:
+                fork, client = forks.pop(ready)
+                _, status = os.waitpid(fork, 0)
+                reply(client, os.waitstatus_to_exitcode(status))
+                client.close()
+                os.close(ready)
+            elif ready.fileno() >= 0:  # a client says no more, so it is gone
+                end(clients[ready])
+
+
+def reply(client: socket.socket, number: int) -> None:
+    with suppress(OSError):
+        client.sendall(f"{number}\n".encode())
+
+
+def end(fork: int) -> None:
+    for kill in (os.killpg, os.kill):  # it may not have its group yet
+        with suppress(ProcessLookupError):
+            kill(fork, signal.SIGKILL)
 
 
 def load() -> None:
@@ -97,28 +128,6 @@ def load() -> None:
     for form in ("png", "svg"):  # fonts are found, and the grammar of formulas is built
         figure.savefig(io.BytesIO(), format=form)
     gc.freeze()  # or a collection in a fork would copy every page
-
-
-def attend(connection: socket.socket) -> None:
-    """Forks once more and returns in that fork; tells the client how it ended, and ends it if the client is gone."""
-    message, files, _, _ = socket.recv_fds(connection, 1 << 20, 3)
-    call = marshal.loads(message)  # noqa: S302 (of ask.py)
-    if (fork := os.fork()) == 0:
-        connection.close()
-        become(call, files)
-        return
-    for file in files:
-        os.close(file)  # or a pipe that the fork closes would stay open
-    connection.sendall(f"{fork}\n".encode())
-    ended = os.pidfd_open(fork)
-    readable, _, _ = select.select([connection, ended], [], [])
-    if ended not in readable:
-        with suppress(ProcessLookupError):
-            os.killpg(fork, signal.SIGKILL)
-    _, status = os.waitpid(fork, 0)
-    with suppress(OSError):
-        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    os._exit(0)
 
 
 def become(call: dict[str, Any], files: list[int]) -> None:

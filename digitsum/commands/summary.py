@@ -2,6 +2,7 @@
 
 import sys
 from argparse import ArgumentParser
+from subprocess import CalledProcessError
 
 from digitsum import places
 from digitsum.errors import InputError, one_line
@@ -20,7 +21,7 @@ def run() -> None:
 
     result = _result()
     rows, comparison = ("", "") if switched_off() else unchanged(_rows_and_comparison)
-    print("\n".join(filter(None, (rows, result, comparison))))
+    print("\n".join(filter(None, (rows, result, comparison, _baseline()))))
 
 
 def _result() -> str:
@@ -41,6 +42,22 @@ def _result() -> str:
         f" (95% interval {low:.2%} to {high:.2%})"
         f"\nreport    {report}"
         "\ncompare   make ui; or change something: dvc exp run -S train.epochs=4, then dvc exp show"
+    )
+
+
+def _baseline() -> str:
+    """A line if results differ from the commit's although nothing that they are computed from was changed."""
+    from digitsum.tracking.results.git import git
+
+    try:
+        changed = git("diff", "--name-only", "--relative", "HEAD", "--", ".").splitlines()
+    except (InputError, CalledProcessError):  # no repository, or no commit
+        return ""
+    if places.LOCK not in changed or not all(path.startswith((places.LOCK, "reports/")) for path in changed):
+        return ""
+    return (
+        "baseline  the commit has other results, from another kind of machine, with the same code, data and params; to "
+        "make these the baseline: git commit -am 'Results computed on this machine'"
     )
 
 

@@ -79,7 +79,8 @@ def compare_results(before: Result, after: Result) -> str:
         page = render_comparison(
             sides, whole, by_metric, by_slice, misread, old[fixed], new[broken], test.images, recipes
         )
-        write_text(PAGE, page)
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page:  # or every summary would see a change
+            write_text(PAGE, page)
         if store is not None:
             for row in store.runs({RESULT: after.key}):
                 store.log_file(row.id, PAGE)

@@ -4,7 +4,7 @@ import copy
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -344,7 +344,7 @@ class Training:
         self.curve = [(_epoch(**row), rate) for row, rate in state["curve"]]
 
 
-def _epoch(points: list[Mapping[str, Any]], **figures: Any) -> Epoch:
+def _epoch(points: Sequence[Mapping[str, Any]], **figures: Any) -> Epoch:
     """A row of the learning curve from the values of its fields."""
     return Epoch(points=tuple(Point(**point) for point in points), **figures)
 

@@ -195,7 +195,7 @@ def extent(ink: Float32[np.ndarray, "h w"]) -> tuple[slice, slice, int]:
     top, bottom, left, right = pieces.boxes[large].T
     # a digit may be in pieces, which are close to each other
     gap = max(1, round(GAP * (bottom.max() - top.min())))
-    close, _ = ndimage.label(ndimage.maximum_filter(mask, (gap, 1)), np.ones((3, 3)))
+    close, _ = ndimage.label(ndimage.maximum_filter(mask, (gap, 1 + gap // 2)), np.ones((3, 3)))
     heights = np.array([rows.stop - rows.start for rows, _ in ndimage.find_objects(close * mask)])
     whole = heights[heights > heights.max() / 2]  # lower pieces may be parts of a digit
     return slice(top.min(), bottom.max()), slice(left.min(), right.max()), int(np.median(whole))

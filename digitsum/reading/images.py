@@ -4,6 +4,7 @@ Large images are reduced while they are decoded, since digits need few pixels an
 """
 
 import io
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,9 +20,10 @@ from digitsum.formats import read_array
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "AVIF", "BMP")  # of an animation the first frame, of a TIFF a page
 EXPECTED = "a PNG, JPEG, WebP, TIFF, GIF, AVIF, BMP or .npy file is expected"
 MOST_PIXELS = 64_000_000  # in an image, checked before it is decoded; phone cameras have 50 million
-TOO_LARGE = f"more than {MOST_PIXELS // 1_000_000} million pixels; crop it to the digits, or make it smaller"
 MOST_BYTES = 200_000_000  # in a file that is not memory-mapped
+MOST_PIXELS_OF = {"WEBP": 24_000_000, "AVIF": 24_000_000}  # their decoders hold an image several times
 WORKING_SIDE = 384  # pixels: larger images are reduced until their shorter side is less than twice this
+WORKING_PIXELS = 2_000_000  # to which longer images are reduced
 CHUNK = 1_000_000  # pixels that are scaled at once
 ROUNDING = 0.001  # share of the range by which floats may leave it
 COLORFUL = 4.0  # times the variance of the luminance: from this variance of a color on, ink is seen by its color
@@ -55,7 +57,7 @@ class ArrayImages(Sequence[GrayImage]):
             return ArrayImages(self._array[index], self._factor)
         image = self._array[index]
         pixels = image if image.dtype == np.uint8 and self._factor == 1 else _scaled(image, self._factor)
-        return _reduced(Image.fromarray(pixels)) if min(pixels.shape) >= 2 * WORKING_SIDE else GrayImage(pixels)
+        return _reduced(Image.fromarray(pixels)) if _reduction(*pixels.shape) > 1 else GrayImage(pixels)
 
     def __iter__(self) -> Iterator[GrayImage]:
         return (self[index] for index in range(len(self)))
@@ -105,13 +107,14 @@ def decode(content: bytes, name: str) -> Sequence[GrayImage]:
         with warnings.catch_warnings(category=Image.DecompressionBombWarning, action="ignore"):
             picture = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise InputError(f"{name}: {TOO_LARGE}") from error
+        raise InputError(f"{name}: {_too_large(MOST_PIXELS)}") from error
     except Exception as error:  # whatever a decoder raises on foreign bytes
         known = not isinstance(error, UnidentifiedImageError)
         reason = f"damaged ({one_line(error, 120)})" if known else "not an image, or damaged"
         raise InputError(f"{name}: {reason}; {EXPECTED}") from error
-    if picture.width * picture.height > MOST_PIXELS:
-        raise InputError(f"{name}: {TOO_LARGE}")
+    most = MOST_PIXELS_OF.get(picture.format or "", MOST_PIXELS)
+    if picture.width * picture.height > most:
+        raise InputError(f"{name}: {_too_large(most)}")
     try:
         with warnings.catch_warnings(action="ignore"):  # decoders warn of damage that does not stop them
             return [_of_picture(picture, name)]
@@ -139,7 +142,7 @@ def from_array(array: Shaped[np.ndarray, "..."], name: str) -> Sequence[GrayImag
     color = array.ndim == 3 and array.shape[2] in (3, 4)
     height, width = array.shape[:2] if color else array.shape[-2:]
     if height * width > MOST_PIXELS:
-        raise InputError(f"{name}: {TOO_LARGE}")
+        raise InputError(f"{name}: {_too_large(MOST_PIXELS)}")
     if color:
         if array.dtype != np.uint8:
             raise InputError(
@@ -147,6 +150,10 @@ def from_array(array: Shaped[np.ndarray, "..."], name: str) -> Sequence[GrayImag
             )
         return [_of_picture(Image.fromarray(np.ascontiguousarray(array)), name)]
     return ArrayImages(array[None] if array.ndim == 2 else array, _factor(array, name))
+
+
+def _too_large(most: int) -> str:
+    return f"more than {most // 1_000_000} million pixels; crop it to the digits, or make it smaller"
 
 
 def _foreign_format(content: bytes) -> str | None:
@@ -164,37 +171,44 @@ def _foreign_format(content: bytes) -> str | None:
 
 def _of_picture(picture: Image.Image, name: str) -> GrayImage:
     width, orientation = picture.width, picture.getexif().get(0x0112, 1)
-    factor = max(1, min(picture.size) // WORKING_SIDE)
+    factor = _reduction(*picture.size)
     picture.draft(None, (picture.width // factor, picture.height // factor))  # a JPEG may be decoded reduced
     if picture.mode.startswith(("I", "F")):  # 16 bits and more
         values = np.asarray(picture)
         picture = Image.fromarray(_scaled(values, _factor(values, name)))
     elif picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-    else:
-        picture = picture.convert("L" if picture.mode in ("1", "L") else "RGB")
-    factor = max(1, min(picture.size) // WORKING_SIDE)
-    small = picture.reduce(factor) if factor > 1 else picture
+        picture = _on_page(picture)
+    elif picture.mode in ("1", "P", "PA"):
+        picture = picture.convert("L" if picture.mode == "1" else "RGB")
+    small = picture.reduce(_reduction(*picture.size))
+    if small.mode not in ("L", "RGB"):
+        small = small.convert("RGB")
     small.getexif()[0x0112] = orientation
     reduction = width / small.width
-    return GrayImage(_gray(ImageOps.exif_transpose(small)), reduction)
+    small = ImageOps.exif_transpose(small)
+    return GrayImage(np.array(small) if small.mode == "L" else _gray_of_colors(small), reduction)
+
+
+def _reduction(width: int, height: int) -> int:
+    """The factor by which an image of this size is reduced."""
+    return max(1, min(width, height) // WORKING_SIDE, math.ceil(math.sqrt(width * height / WORKING_PIXELS)))
 
 
 def _reduced(picture: Image.Image) -> GrayImage:
-    small = picture.reduce(min(picture.size) // WORKING_SIDE)
+    small = picture.reduce(_reduction(*picture.size))
     return GrayImage(np.asarray(small), picture.width / small.width)
 
 
-def _gray(picture: Image.Image) -> UInt8[np.ndarray, "h w"]:
-    if picture.mode == "L":
-        return np.array(picture)
-    if picture.mode == "RGB":
-        return _gray_of_colors(picture)
-    # bright ink on a transparent page is meant for a dark page, and dark ink for a bright one
-    gray, alpha = (np.asarray(band) for band in picture.convert("LA").split())
-    solid = alpha > 127
-    page = 0 if solid.any() and np.median(gray[solid]) > 127 else 255
-    return np.rint((gray * (alpha / 255.0)) + page * (1 - alpha / 255.0)).astype(np.uint8)
+def _on_page(picture: Image.Image) -> Image.Image:
+    """A transparent image on a page: bright ink is meant for a dark page, and dark ink for a bright one."""
+    picture = picture if picture.mode in ("RGBA", "LA") else picture.convert("RGBA")
+    gray, alpha = picture.convert("L"), picture.getchannel("A")
+    factor = _reduction(*picture.size)
+    shades, solid = (np.asarray(band.reduce(factor)) for band in (gray, alpha))
+    solid = solid > 127
+    page = Image.new("L", picture.size, 0 if solid.any() and np.median(shades[solid]) > 127 else 255)
+    page.paste(gray, mask=alpha)
+    return page
 
 
 def _gray_of_colors(picture: Image.Image) -> UInt8[np.ndarray, "h w"]:

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Num
 from scipy import ndimage
-from scipy.spatial import ConvexHull
 
 from digitsum.errors import InputError
 
@@ -90,8 +89,10 @@ def _ink_of(gray: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
         gray, level = -gray, -level
     background = np.full_like(gray, level)
     if uneven:
-        # an opening removes what is narrower than its window, such as strokes, and keeps the edges of shadows
-        background = ndimage.grey_opening(ndimage.median_filter(gray, 3), (window, window))
+        # an opening removes what is narrower than its window, such as strokes, and keeps the edges of shadows; beyond
+        # the border, the image goes on, or the corner of a shadow would be narrower than the window
+        padded = np.pad(ndimage.median_filter(gray, 3), window, mode="edge")
+        background = ndimage.grey_opening(padded, (window, window))[window:-window, window:-window]
     ink = gray - background
     ink -= np.median(ink)
     if ink.max() < FAINTEST:
@@ -169,6 +170,8 @@ def _sheet_among(mask: Bool[np.ndarray, "h w"], gray: Float32[np.ndarray, "h w"]
     if sum(sides) > 1 and sides not in OPPOSITE:
         return None
     corners = np.argwhere(region ^ ndimage.binary_erosion(region))
+    from scipy.spatial import ConvexHull  # costs a tenth of a second and 12 MB, and few images come here
+
     if area < CONVEX * ConvexHull(corners).volume:
         return None
     inside = ndimage.binary_erosion(region, iterations=2, border_value=1)

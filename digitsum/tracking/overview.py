@@ -19,8 +19,9 @@ def overview(store: Store, count: int) -> str:
         before = rows[number + 1] if number + 1 < len(rows) else None
         cells.append((row.start, (*_figures(row), _changes(before, row))))
     for row in store.recipes():
-        if len(rows) <= count or row.start >= rows[count].start:
-            cells.append((row.end or row.start, (*_figures(row), f"mean of {row.metrics.get(SEEDS, 0):.0f} seeds")))
+        written = row.end or row.start
+        if len(rows) <= count or written >= rows[count].start:
+            cells.append((written, (*_figures(row), f"mean of {row.metrics.get(SEEDS, 0):.0f} seeds")))
     lines = [HEADER, *(line for _, line in sorted(cells, reverse=True))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER) - 1)]
     return "\n".join(

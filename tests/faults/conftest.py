@@ -4,9 +4,9 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
-from conftest import Shared, digests, lay
+from conftest import Shared, lay
 
-from faults.pipeline import FOLDERS, Undisturbed, finish, python
+from faults.pipeline import Undisturbed, finish, outcome, python
 
 
 @pytest.fixture
@@ -28,6 +28,6 @@ def measured(repository: Path, shared: Shared, folder: Path, cold: bool) -> Undi
             start = time.monotonic()
             finish("dvc", "repro", path=python(folder, cold))
             seconds = time.monotonic() - start
-            file.write_text(json.dumps(Undisturbed(digests(*FOLDERS), Path("dvc.lock").read_text(), seconds)._asdict()))
+            file.write_text(json.dumps(Undisturbed(outcome(), Path("dvc.lock").read_text(), seconds)._asdict()))
 
     return Undisturbed.read(shared(f"undisturbed-{'cold' if cold else 'warm'}.json", build))

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from conftest import change, digests
+from conftest import change
 from shell import call
 
 from digitsum.checksums import checksum
-from faults.pipeline import FOLDERS, begin, finish, python
+from faults.pipeline import begin, finish, outcome, python
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 FILES = ("data/raw/images.npy", "data/processed/test/strips.npy", "models/model.safetensors", "reports/predictions.csv")
@@ -41,11 +41,11 @@ def next_stage(project: Path, path: str) -> None:
 def test_flipped_bit(path: str, made: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """DVC checks such a file out without a look at it. The next stage refuses it, and the way out works."""
     here = python(tmp_path_factory.mktemp("path"), cold=False)
-    before = digests(*FOLDERS)
+    before = outcome()
     flip(in_cache(path))
     Path(path).unlink()
     call("dvc", "checkout", "--force", "-q")
-    assert digests(*FOLDERS)[path] != before[path]
+    assert outcome()[path] != before[path]
     params = (made / "params.yaml").read_text()
     next_stage(made, path)
     assert begin("dvc", "repro", path=here).wait() != 0
@@ -53,14 +53,14 @@ def test_flipped_bit(path: str, made: Path, tmp_path_factory: pytest.TempPathFac
     (made / "params.yaml").write_text(params)
     finish("python", "-m", "digitsum", "mend", "--cache", path=here)
     finish("dvc", "repro", path=here)
-    assert digests(*FOLDERS) == before
+    assert outcome() == before
 
 
 @pytest.mark.parametrize("path", FILES)
 def test_missing_file(path: str, made: Path, tmp_path_factory: pytest.TempPathFactory) -> None:  # noqa: ARG001
     here = python(tmp_path_factory.mktemp("path"), cold=False)
-    before = digests(*FOLDERS)
+    before = outcome()
     in_cache(path).unlink()
     Path(path).unlink()
     finish("dvc", "repro", path=here)
-    assert digests(*FOLDERS) == before
+    assert outcome() == before

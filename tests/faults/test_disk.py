@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import digests
 from tracked import ON
 
-from faults.pipeline import FOLDERS, Undisturbed, begin, finish, left_over, python, require_whole
+from faults.pipeline import Undisturbed, begin, finish, left_over, outcome, python, require_whole
 
 STAGES = ("ingest", "preprocess", "train", "evaluate", "confusion")
 pytestmark = [
@@ -64,7 +63,7 @@ def test_stage(
     before = STAGES[: STAGES.index(stage)]
     for name in before:
         subprocess.run(["python", "-m", f"stages.{name}"], env=os.environ | {"PATH": path}, check=True)
-    there = digests(*FOLDERS)
+    there = outcome()
     with full_but_for(project, 2048), log.open("w") as file:
         words = ["python", "-m", f"stages.{stage}"]
         code = subprocess.run(
@@ -74,7 +73,7 @@ def test_stage(
     assert code == 1, said
     assert "Traceback" not in said
     assert [line.startswith("error: ") for line in said.splitlines()].count(True) == 1, said
-    kept = {name: digest for name, digest in digests(*FOLDERS).items() if name in there}
+    kept = {name: digest for name, digest in outcome().items() if name in there}
     assert kept == there
     assert [left for left in left_over() if "outbox" not in left] == []
 

@@ -10,11 +10,10 @@ from subprocess import TimeoutExpired
 
 import psutil
 import pytest
-from conftest import digests
 from shell import call
 from tracked import rows
 
-from faults.pipeline import FOLDERS, Undisturbed, begin, finish, kill, left_over, python, require_whole
+from faults.pipeline import Undisturbed, begin, finish, kill, left_over, outcome, python, require_whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -60,7 +59,7 @@ def test_push_and_pull(seed: int, tmp_path_factory: pytest.TempPathFactory) -> N
     path = python(tmp_path_factory.mktemp("path"), cold=False)
     remote = tmp_path_factory.mktemp("remote")
     call("dvc", "remote", "add", "--default", "shared", str(remote))
-    before = digests(*FOLDERS)
+    before = outcome()
     killed(seed, 3, "dvc", "push", "--run-cache", path=path)
     finish("dvc", "push", "--run-cache", path=path)
     shutil.rmtree(".dvc/cache")
@@ -69,7 +68,7 @@ def test_push_and_pull(seed: int, tmp_path_factory: pytest.TempPathFactory) -> N
     killed(seed, 3, "dvc", "pull", "--run-cache", path=path)
     finish("python", "-m", "digitsum", "mend", path=path)
     finish("dvc", "pull", "--run-cache", path=path)
-    assert digests(*FOLDERS) == before
+    assert outcome() == before
     assert left_over() == []
 
 
@@ -79,9 +78,9 @@ def test_reproduce(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Nothing of the user's checkout moves, whenever it ends, and a second one completes."""
     path = python(tmp_path_factory.mktemp("path"), cold=False)
     finish("python", "-m", "digitsum", "sync", path=path)
-    before, head, status = digests(*FOLDERS), call("git", "rev-parse", "HEAD"), call("git", "status", "--porcelain")
+    before, head, status = outcome(), call("git", "rev-parse", "HEAD"), call("git", "status", "--porcelain")
     killed(seed, 30, "python", "-m", "digitsum", "reproduce", "HEAD", path=path)
-    assert digests(*FOLDERS) == before
+    assert outcome() == before
     finish("python", "-m", "digitsum", "reproduce", "HEAD", path=path)
-    assert (digests(*FOLDERS), call("git", "rev-parse", "HEAD")) == (before, head)
+    assert (outcome(), call("git", "rev-parse", "HEAD")) == (before, head)
     assert call("git", "status", "--porcelain") == status

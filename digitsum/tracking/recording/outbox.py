@@ -11,14 +11,14 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from digitsum.errors import one_line
+from digitsum.errors import InputError, one_line
 from digitsum.files import write_text
 from digitsum.locks import is_locked, locked
 from digitsum.places import STATE, repository_root
@@ -98,11 +98,12 @@ class Parcel:
         """
         parcel = cls(outbox() / f"{time.time_ns()}-{uuid.uuid4().hex[:12]}")
         (parcel.folder / "files").mkdir(parents=True)
-        with locked(parcel.folder / "alive"):
+        with ExitStack() as life:
             try:
+                life.enter_context(locked(parcel.folder / "alive"))
                 above = driver()
                 parcel.add("start", store=store, name=name, tags=dict(tags), driver=above and asdict(above))
-            except OSError:
+            except (OSError, InputError):
                 shutil.rmtree(parcel.folder, ignore_errors=True)
                 raise
             yield parcel

@@ -5,7 +5,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -296,6 +296,10 @@ def _experiment_id(client: Any) -> str:
     known = client.get_experiment_by_name(EXPERIMENT)
     file = embedded_store(client.tracking_uri)
     location = (file.parent / "mlartifacts").as_uri() if file else None
+    stray = Path(client.tracking_uri.removeprefix("sqlite:///")).parent
+    if file and stray.resolve() != file.parent:  # MLflow makes a folder with the name as it stands in the address
+        with suppress(OSError):
+            stray.rmdir()
     if known is None:
         try:
             return str(client.create_experiment(EXPERIMENT, location, {"mlflow.note.content": NOTE}))
