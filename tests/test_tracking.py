@@ -465,7 +465,7 @@ def test_commands_of_trace_bring_a_dirty_result_back_in_a_worktree(made: Path) -
     change(made, "confusion", examples=8)  # the user goes on
     before = checkout(made)
     account = digitsum("trace", row.info.run_id)
-    assert account.index("again") < account.index("confusion.examples = 7  (20 by default)") < account.index("code")
+    assert account.index("again") < account.index("confusion.examples = 7  (2 by default)") < account.index("code")
     tree = made.with_name(f"{made.name}-{row.info.run_id[:8]}")
     follow(account)
     assert checkout(made) == before
