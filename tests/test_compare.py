@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
 from conftest import Opener, change
@@ -44,6 +45,7 @@ def test_comparison_with_a_commit_a_run_and_the_champion(page: Opener) -> None:
     client, _ = store()
     client.create_registered_model("digitsum")
     (model,) = old.outputs.model_outputs
+    mlflow.set_tracking_uri(client.tracking_uri)  # where MLflow looks for the logged model
     version = client.create_model_version("digitsum", f"models:/{model.model_id}", old.info.run_id)
     client.set_registered_model_alias("digitsum", "champion", version.version)
     for words in (("compare",), ("compare", "models:/digitsum@champion"), ("summary",)):

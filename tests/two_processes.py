@@ -60,6 +60,6 @@ with process_group(torch.device("cpu")) as group:
         if training.at_epoch_end:
             training.end_epoch(strips)
     state = b"".join(tensor.numpy().tobytes() for tensor in training.averaged.state_dict().values())
-    curve = [row.__dict__ for row, _ in training.curve]
+    curve = [{name: value for name, value in vars(row).items() if name != "points"} for row, _ in training.curve]
     result = {"losses": losses, "curve": curve, "weights": hashlib.sha256(state).hexdigest()}
     (folder / f"{group.rank}.json").write_text(json.dumps(result))
