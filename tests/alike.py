@@ -11,6 +11,6 @@ from digitsum import arithmetic
 if not arithmetic.obstacle():
     arithmetic.apply(os.environ)
 
-from jaxtyping import install_import_hook  # noqa: E402 (after the settings)
+from jaxtyping import install_import_hook
 
 install_import_hook("digitsum", "shapes.check")
