@@ -37,13 +37,14 @@ def _result() -> str:
         raise InputError(
             f"{places.METRICS}: no result to summarize ({one_line(error, 120)}); make run produces one"
         ) from error
+    shared = f"; these strips share {metrics['glyphs']:,.0f} glyphs" if "glyphs" in metrics else ""
     report, note = f"{places.REPORT}, and {places.DATA_REPORT / 'quality.html'} for the data", ""
     if not places.REPORT.exists():
         note = "\nNothing has run in this clone; this is the result that its commit records."
         report = "not here; make run produces it, and dvc pull fetches it from a remote"
     return (
         f"{note}\naccuracy  {accuracy:.2%} of {strips:,} test sums right"
-        f" (95% interval {low:.2%} to {high:.2%})"
+        f" (95% interval {low:.2%} to {high:.2%}{shared})"
         f"\nreport    {report}"
         "\ncompare   make ui; or change something: dvc exp run -S train.epochs=4, then dvc exp show"
     )
