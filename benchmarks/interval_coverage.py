@@ -76,7 +76,7 @@ def verdicts(glyphs: Glyphs, right: Bool[np.ndarray, "2 n"], truth: float) -> tu
 
 
 def shares(world: World, repeats: int, seed: int = 0) -> Float[np.ndarray, " 4"]:
-    """Of intervals that cover and of tests that reject: for independent strips, and with shared glyphs."""
+    """The shares of intervals that cover and of tests that reject: for independent strips, and with shared glyphs."""
 
     def each() -> Iterator[tuple[bool, ...]]:
         rng = np.random.default_rng(seed)

@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, quiet: dict[str, str]) -> None:
-    """That of a user without settings, who has activated this Python's environment; `python` is a warm one.
+    """The environment of a user without settings, who has activated this Python's environment; `python` is a warm one.
 
     Nothing is left of a runner's or a user's settings, nor the store that MLflow leaves for processes it starts.
     """

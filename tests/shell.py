@@ -10,7 +10,7 @@ BIN = Path(sys.executable).parent
 
 
 def call(*words: str, code: int = 0, **environment: str) -> str:
-    """Of `python -m stages...` and the stages of dvc only what comes after the imports (see warm.py)."""
+    """Run a command. Stages start in a Python that has imported the libraries already (see warm.py)."""
     done = subprocess.run(words, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert done.returncode == code, f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr

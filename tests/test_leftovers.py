@@ -47,7 +47,7 @@ def test_damaged_rwlock_is_cleared(text: str) -> None:
 
 @pytest.mark.usefixtures("_dvc")
 def test_entries_of_the_living_stay() -> None:
-    """Those of a dead process go, and those of another process with its number."""
+    """The entries of a dead process go, and so do those of another process with its number."""
     with running(sys.executable, "-c", "'dvc'; input()") as living, running("sleep", "60") as reused:
         own = {"pid": living, "cmd": "dvc repro"}
         dead = {"pid": ended(), "cmd": "dvc repro"}

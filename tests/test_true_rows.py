@@ -18,7 +18,7 @@ from digitsum.tracking.rows.store import Store, opened
 
 @pytest.fixture
 def store(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """That of a project in the current folder."""
+    """The store of a project in the current folder."""
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     shutil.copy(empty_store, "mlflow.db")

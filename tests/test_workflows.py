@@ -79,7 +79,7 @@ elif words[0] == "api" and body:
 
 
 def pins() -> list[str]:
-    """Of all actions that the workflows use: owner/name@commit."""
+    """All actions that the workflows use: owner/name@commit."""
     files = [*(ROOT / ".github").rglob("*.yml")]
     return sorted({pin for file in files for pin in re.findall(r"uses: (actions/\S+@\S+)", file.read_text())})
 

@@ -60,7 +60,7 @@ def sync(*words: str, **environment: str) -> str:
 
 
 def stage_runs(uri: str = "") -> list[Any]:
-    """Of stages that ran, unlike those that stand for one that did not."""
+    """The runs of stages that ran, unlike those that stand for one that did not."""
     client, experiment = store(uri)
     return list(client.search_runs([experiment], "tags.`digitsum.parcel` != ''"))
 

@@ -131,7 +131,7 @@ def _both_right(before: pd.DataFrame, after: pd.DataFrame) -> tuple[Bool[np.ndar
 
 
 def glyphs_of(before: pd.DataFrame, after: pd.DataFrame) -> Glyphs:
-    """Those of the strips, if either table has them; an older version wrote none."""
+    """The glyphs on the strips, if either table names them; an older version wrote none."""
     found = predictions.numbers(after, "glyphs")
     return predictions.numbers(before, "glyphs") if found is None else found
 

@@ -130,7 +130,7 @@ def _mean_over_sums(
 
 
 def _influence_over_sums(evidence: Evidence, score: Shaped[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """That of `_mean_over_sums`."""
+    """The influence of each strip on `_mean_over_sums`."""
     strips = np.bincount(evidence.sums)
     means = np.bincount(evidence.sums, weights=score) / np.maximum(strips, 1)
     influence: Float[np.ndarray, " n"] = (score - means[evidence.sums]) / strips[evidence.sums]

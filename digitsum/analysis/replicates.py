@@ -100,5 +100,5 @@ def interval_over_seeds(
 
 
 def _variance(values: Float[np.ndarray, " n"], glyphs: Glyphs) -> float:
-    """Of the mean of values whose expectation is zero."""
+    """The variance of the mean of values whose expectation is zero."""
     return float((values**2).sum()) * effect_on_difference(values, glyphs) / len(values) ** 2

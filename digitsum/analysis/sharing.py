@@ -52,7 +52,7 @@ class _Pairs:
 
 
 def design_effect(scores: Shaped[np.ndarray, " n"], glyphs: Glyphs) -> float:
-    """Of the mean of the scores, at least 1; for intervals.
+    """The design effect on the mean of the scores, at least 1; for intervals.
 
     Few strips differ from the others where a model is good, and glyphs that are hard may be missing by chance. So the
     estimate is drawn toward that of scores which glyphs alone decide, as if PRIOR more strips showed that. The variance
@@ -78,7 +78,7 @@ def design_effect(scores: Shaped[np.ndarray, " n"], glyphs: Glyphs) -> float:
 
 
 def effect_on_difference(differences: Shaped[np.ndarray, " n"], glyphs: Glyphs) -> float:
-    """Of the sum of the differences, at least 1, if its expectation is zero; for tests."""
+    """The design effect on the sum of the differences, at least 1, if its expectation is zero; for tests."""
     square = float((differences.astype(np.float64) ** 2).sum())
     if glyphs is None or square == 0:
         return 1.0

@@ -50,7 +50,7 @@ def _use(process: psutil.Process) -> dict[str, float]:
 
 
 def _use_of_gpus() -> dict[str, float]:
-    """Of NVIDIA's GPUs; none where nvidia-smi is missing or fails."""
+    """The use of NVIDIA's GPUs; empty where nvidia-smi is missing or fails."""
     if shutil.which("nvidia-smi") is None:
         return {}
     words = ["nvidia-smi", f"--query-gpu={','.join(GPU)}", "--format=csv,noheader,nounits"]
