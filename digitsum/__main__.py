@@ -35,7 +35,7 @@ def main() -> None:
     except InputError as error:
         sys.exit(f"error: {plain(str(error))}")
     except KeyboardInterrupt:
-        sys.exit(130)
+        leave(130)
     except BrokenPipeError:  # stdout was closed early, for example by head
         give_up_stdout()
     except OSError as error:

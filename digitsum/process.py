@@ -3,6 +3,7 @@
 import atexit
 import gc
 import os
+import signal
 import sys
 import threading
 from importlib.util import find_spec
@@ -33,10 +34,21 @@ def after_imports() -> None:
     gc.enable()
 
 
-def leave() -> NoReturn:
-    """End this process with exit code 0, as Python does, except that the kernel frees its memory."""
+def settle(code: int) -> None:
+    """From now on SIGINT and SIGTERM end this process at once, with this exit code.
+
+    A handler that raises while Python ends would print a traceback.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as in a background job
+            signal.signal(number, lambda *_: os._exit(code))
+
+
+def leave(code: int = 0) -> NoReturn:
+    """End this process as Python does, except that the kernel frees its memory."""
+    settle(code)
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)

@@ -4,13 +4,16 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from digitsum.errors import InputError, one_line, plain
-from digitsum.process import after_imports, leave
+from digitsum.process import after_imports, leave, settle
 
+PATIENCE = 5  # seconds
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 _PARENT = os.getppid()
 
@@ -57,8 +60,8 @@ def _exit_in_order(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)  # so that half-written files are removed and the tracked run ends
 
 
-def run(main: Callable[[], None]) -> None:
-    """Call `main`. An error that a user can mend ends in one line and exit code 1, without a traceback."""
+def run(main: Callable[[], None]) -> NoReturn:
+    """Call `main`, then end the process. An error that a user can mend is one line and exit code 1, not a traceback."""
     guard()
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -67,14 +70,25 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
         sys.stdout.flush()
-        leave()
+    except SystemExit as end:
+        leave(int(end.code or 0))
     except InputError as error:
-        sys.exit(f"error: {plain(str(error))}" if os.environ.get("RANK", "0") == "0" else 1)  # one process prints it
+        _refuse(f"error: {error}")
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
         give_up_stdout()
-        sys.exit(plain(f"error: {error.filename or 'writing'}: {error.strerror or one_line(error)}"))
+        _refuse(f"error: {error.filename or 'writing'}: {error.strerror or one_line(error)}")
+    leave()
+
+
+def _refuse(message: str) -> NoReturn:
+    """End the process with an error. Processes of one training meet the same error, and the main one prints it."""
+    settle(1)
+    if os.environ.get("RANK", "0") != "0":
+        time.sleep(PATIENCE)  # torchrun ends this process when the main one has ended
+    print(plain(message), file=sys.stderr)
+    leave(1)
 
 
 def give_up_stdout() -> None:

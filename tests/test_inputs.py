@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import change, run
+from conftest import ROOT, change, run
 from shell import BIN
 
 from digitsum import inputs, stage
@@ -137,6 +137,47 @@ def test_signal_during_imports_ends_without_a_traceback(project: Path, number: s
             process.send_signal(number)
             assert process.wait() == 128 + number
     assert "Traceback" not in (project / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "message"),
+    [
+        ("pass", 0, ""),
+        ("raise InputError('x: is wrong')", 1, "error: x: is wrong\n"),
+        ("Path('absent/x').open()", 1, "error: absent/x: No such file or directory\n"),
+        ("raise SystemExit(143)", 143, ""),
+    ],
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_after_a_stage_has_ended_does_not_change_how_it_ended(
+    tmp_path: Path, end: str, code: int, message: str, number: signal.Signals
+) -> None:
+    script = (
+        "import atexit, os\nfrom pathlib import Path\nfrom digitsum import stage\n"
+        "from digitsum.errors import InputError\n"
+        f"def main():\n    {end}\n"
+        f"atexit.register(os.kill, os.getpid(), {int(number)})\nstage.run(main)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", script]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, message)
+
+
+@pytest.mark.parametrize(("while_waiting", "message"), [("os.kill(os.getpid(), 15)", ""), ("0", "error: x: is wrong\n")])
+def test_other_processes_of_a_training_print_what_the_main_one_does_not(
+    tmp_path: Path, while_waiting: str, message: str
+) -> None:
+    """Torchrun ends them by SIGTERM once the main one has printed the same error."""
+    script = (
+        "import os\nfrom digitsum import stage\nfrom digitsum.errors import InputError\n"
+        "def main():\n    raise InputError('x: is wrong')\n"
+        f"stage.time.sleep = lambda _: {while_waiting}\nstage.run(main)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RANK": "1"}
+    words = [sys.executable, "-c", script]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, message)
 
 
 def test_file_system_without_locks_has_a_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
