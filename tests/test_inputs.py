@@ -164,7 +164,9 @@ def test_signal_after_a_stage_has_ended_does_not_change_how_it_ended(
     assert (done.returncode, done.stderr) == (code, message)
 
 
-@pytest.mark.parametrize(("while_waiting", "message"), [("os.kill(os.getpid(), 15)", ""), ("0", "error: x: is wrong\n")])
+@pytest.mark.parametrize(
+    ("while_waiting", "message"), [("os.kill(os.getpid(), 15)", ""), ("0", "error: x: is wrong\n")]
+)
 def test_other_processes_of_a_training_print_what_the_main_one_does_not(
     tmp_path: Path, while_waiting: str, message: str
 ) -> None:
