@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tracked import a_result, write_parcel
+from conftest import change
+from shell import call
+from tracked import ON, a_result, children, rows, sync, write_parcel
 
 from digitsum.errors import InputError
 from digitsum.tracking.recording.outbox import Parcel, newly_aside, parcels
@@ -166,3 +168,26 @@ def test_reading_makes_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(InputError, match=r"mlflow\.db: no MLflow store yet"), opened():
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_result_that_comes_while_the_outbox_is_sent_gets_its_own_runs(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its runs are sent by the next sync, so that one adds the row."""
+    sync()
+    change(made, "train", epochs=1)
+    send_all = Sender.send_all
+
+    def slow(self: Sender, waiting: list[Parcel]) -> dict[str, Exception]:
+        monkeypatch.setattr(Sender, "send_all", send_all)
+        faults = send_all(self, waiting)
+        call("dvc", "repro", **ON)
+        return faults
+
+    monkeypatch.setattr(Sender, "send_all", slow)
+    sync()
+    sync()
+    row = rows()[-1]
+    restored = {stage for stage, child in children(row).items() if "digitsum.restored" in child.data.tags}
+    assert (row.data.params["train.epochs"], restored) == ("1", {"ingest", "preprocess"})

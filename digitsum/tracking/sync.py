@@ -1,7 +1,6 @@
 """Bring MLflow up to date: send what stages left in the outbox, then add one row for each result."""
 
 import subprocess
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,11 +46,12 @@ def sync(contents: Contents | None = None, past: bool = False) -> Report:
     uri = tracking_uri()
     with alone(SENDING):
         sender = Sender()
-        faults = sender.send_all(parcels())
         try:
+            results = Results.now(uri, past)  # first: the runs of all that are there are in the outbox, whole
+            faults = sender.send_all(parcels())
             if uri in faults:
                 raise faults[uri]
-            report = _add_rows(sender.store(uri), contents, past)
+            report = _add_rows(sender.store(uri), contents, results)
         except InputError:
             raise
         except subprocess.CalledProcessError as error:
@@ -77,7 +77,23 @@ def _reason(error: Exception) -> str:
     return without_password(f"{type(error).__name__}: {one_line(error, 200)}")
 
 
-def _add_rows(store: Store, contents: Contents | None, past: bool) -> Report:
+@dataclass(frozen=True)
+class Results:
+    """All results that may lack a row, at one moment."""
+
+    commits: list[tuple[str, str | None]]  # with the name of the experiment
+    remembered: list[tuple[Path, Occurrence | None]]
+    here: Occurrence | None
+
+    @classmethod
+    def now(cls, uri: str, past: bool) -> "Results":
+        commits: list[tuple[str, str | None]] = [*experiments()]
+        if past:
+            commits += [(commit, None) for commit in history()]
+        return cls(commits, list(remembered(uri)), in_workspace())
+
+
+def _add_rows(store: Store, contents: Contents | None, results: Results) -> Report:
     report = Report()
 
     path, identity = repository_root() / DONE, store.identity
@@ -92,21 +108,18 @@ def _add_rows(store: Store, contents: Contents | None, past: bool) -> Report:
                 report.added.append(name_of(result))
             mine.add(result.key)
 
-    commits: Iterable[tuple[str, str | None]] = experiments()
-    if past:
-        commits = [*commits, *((commit, None) for commit in history())]
-    missing = [(commit, name) for commit, name in commits if commit not in mine]
+    missing = [(commit, name) for commit, name in results.commits if commit not in mine]
     with Progress("sync", len(missing), "commits") as progress:
         for commit, name in missing:
             note(in_commit(commit, name))
             mine.add(commit)
             progress.advance(1)
-    for file, result in remembered(store.uri):
+    for file, result in results.remembered:
         if result is None:
             set_aside(file, "not a result that this version wrote")
         note(result)
         file.unlink(missing_ok=True)
-    here = in_workspace()
+    here = results.here
     note(here)
     if len(mine) > before:
         write_json(path, done | {identity: sorted(mine)})
