@@ -1,12 +1,14 @@
 """Recipes with several seeds: real dvc, real MLflow."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import change
 from shell import call
-from tracked import ON, digitsum, rows, stage_runs, store, sync
+from tracked import ON, begin, digitsum, experiments, rows, stage_runs, store, sync, wait_until_training
 
 from digitsum.tracking.results.occurrences import in_workspace, recipe_of_workspace
 
@@ -48,6 +50,10 @@ def test_a_recipe_is_one_row_with_the_noise_of_its_results(made: Path) -> None:
     change(made, "train", epochs=1)
     call("dvc", "repro", **ON)
     compared = digitsum("compare", "HEAD")
+    Path("short.yaml").write_text("train: {epochs: 1}")
+    assert digitsum("compare", "HEAD", "short.yaml").splitlines()[1:] == compared.splitlines()[1:]
+    Path("long.yaml").write_text("train: {epochs: 9}")
+    assert "error: long.yaml: no result of this recipe" in digitsum("compare", "HEAD", "long.yaml", code=1)
     assert f"recipes   {found['accuracy']:.2%} before, " in compared
     assert "means of 2 and 1 seeds" in compared
     assert "Over 2 and 1 seeds, the recipes have" in Path("reports/comparison.html").read_text()
@@ -56,6 +62,23 @@ def test_a_recipe_is_one_row_with_the_noise_of_its_results(made: Path) -> None:
     source.write_text(source.read_text() + "\n")
     output = digitsum("replicate", "HEAD", code=1)
     assert "error: digitsum/strips/augment.py: missing, or not what HEAD was made of" in output
+
+
+@pytest.mark.slow(60)
+def test_killed_replicate_goes_on_and_runs_no_seed_twice(made: Path) -> None:
+    change(made, "train", epochs=3)
+    for kill, count in ((os.killpg, 0), (os.kill, 1)):
+        with begin("replicate", "--seeds", "3") as process:
+            wait_until_training(process, "replicate-", count)
+            kill(process.pid, signal.SIGKILL)
+    digitsum("replicate", "--seeds", "3")
+    (recipe,) = recipe_rows()
+    assert recipe.data.metrics["seeds"] == 3
+    mine = [row for row in rows() if row.data.params["train.epochs"] == "3"]
+    assert sorted(row.data.params["train.seed"] for row in mine) == ["1", "2", "3"]
+    assert len(experiments("replicate-")) == 3
+    trained = [run for run in stage_runs() if run.data.tags["digitsum.stage"] == "train"]
+    assert sorted(run.info.status for run in trained) == ["FINISHED"] * 3 + ["KILLED"]
 
 
 @pytest.mark.usefixtures("made")

@@ -2,14 +2,19 @@
 
 import io
 import json
+import os
 import shutil
+import subprocess
 import sys
-from contextlib import redirect_stdout
+import time
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from mlflow import MlflowClient
+from shell import BIN, call
 
 from digitsum.__main__ import main
 from digitsum.tracking.recording.outbox import Parcel
@@ -98,3 +103,28 @@ def write_parcel(uri: str) -> Parcel:
         parcel.add("tags", values={"torch": "2"})
         parcel.add("end", status="FINISHED")
     return parcel
+
+
+def begin(*words: str) -> subprocess.Popen[bytes]:
+    """A command of digitsum in a process group and a Python of its own; what it prints goes to the file `log`."""
+    here = os.environ | ON | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    with Path("log").open("ab") as log:
+        return subprocess.Popen(["python", "-m", "digitsum", *words], env=here, stdout=log, stderr=log, process_group=0)
+
+
+def experiments(beginning: str) -> set[str]:
+    """The names of DVC's experiments that begin so."""
+    names = (line.split("/")[-1] for line in call("git", "for-each-ref", "refs/exps").splitlines())
+    return {name for name in names if name.startswith(beginning)}
+
+
+def wait_until_training(process: subprocess.Popen[bytes], beginning: str, count: int) -> None:
+    """Wait until there are so many experiments with this beginning, and the process trains the next one."""
+    parent = psutil.Process(process.pid)
+    while True:
+        assert process.poll() is None, Path("log").read_text()
+        with suppress(psutil.NoSuchProcess):
+            words = [word for child in parent.children(recursive=True) for word in child.cmdline()]
+            if "stages.train" in words and len(experiments(beginning)) >= count:
+                return
+        time.sleep(0.1)

@@ -2,11 +2,6 @@
 
 import argparse
 
-RESULT = (
-    "a git revision, a DVC experiment, workspace, champion, challenger, models:/NAME@ALIAS, the name of a run, its id "
-    "or the beginning of its id, or a file of the result"
-)
-
 
 def positive(word: str) -> int:
     if not word.isdecimal() or int(word) == 0:

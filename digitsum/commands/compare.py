@@ -2,14 +2,14 @@
 
 from argparse import ArgumentParser
 
-from digitsum.commands._arguments import RESULT
 from digitsum.errors import InputError
+from digitsum.tracking import NAMES
 
 EXAMPLE = "python -m digitsum compare HEAD~1"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("before", nargs="?", metavar="RESULT", help=f"{RESULT}; default: the champion")
+    parser.add_argument("before", nargs="?", metavar="RESULT", help=f"{NAMES}; default: the champion")
     parser.add_argument("after", nargs="?", metavar="OTHER", help="the result to compare with it; default: workspace")
 
 

@@ -3,14 +3,14 @@
 from argparse import ArgumentParser
 
 from digitsum import places
-from digitsum.commands._arguments import RESULT
 from digitsum.commands._arguments import port as port_number
+from digitsum.tracking import NAMES
 
 EXAMPLE = "python -m digitsum demo --port 7861"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--model", default=str(places.MODEL), metavar="RESULT", help=f"{RESULT}; default: %(default)s")
+    parser.add_argument("--model", default=str(places.MODEL), metavar="RESULT", help=f"{NAMES}; default: %(default)s")
     parser.add_argument("--port", type=port_number, default=7860, help="port of the page; default: %(default)s")
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from digitsum import places
-from digitsum.commands._arguments import RESULT, positive
+from digitsum.commands._arguments import positive
 from digitsum.model import BATCH_SIZE
 from digitsum.process import after_imports, before_imports
+from digitsum.tracking import NAMES
 
 EXAMPLE = "python -m digitsum predict photo.jpg scan.png --draw pictures"
 
@@ -16,7 +17,7 @@ EXAMPLE = "python -m digitsum predict photo.jpg scan.png --draw pictures"
 def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="an image, or .npy with one or many; - reads standard input")
-    add("--model", default=str(places.MODEL), metavar="RESULT", help=f"{RESULT}; default: %(default)s")
+    add("--model", default=str(places.MODEL), metavar="RESULT", help=f"{NAMES}; default: %(default)s")
     add("--count", type=_count, metavar="K|auto", help="digits on an image; auto counts them; default: as in training")
     add(
         "--format",

@@ -3,14 +3,14 @@
 import sys
 from argparse import ArgumentParser
 
-from digitsum.commands._arguments import RESULT
+from digitsum.tracking import NAMES
 
 EXAMPLE = "python -m digitsum promote models/model.safetensors --dry-run"
 REFUSED = 3  # the exit code where the gate refuses; errors exit with 1
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("what", metavar="RESULT", help=RESULT)
+    parser.add_argument("what", metavar="RESULT", help=NAMES)
     parser.add_argument("--dry-run", action="store_true", help="print the verdict and change nothing")
     parser.add_argument("--anew", action="store_true", help="judge by the floors only, not against the champion")
 

@@ -2,8 +2,8 @@
 
 from argparse import ArgumentParser, ArgumentTypeError
 
-from digitsum.commands._arguments import RESULT
 from digitsum.errors import InputError
+from digitsum.tracking import NAMES
 
 EXAMPLE = "python -m digitsum replicate HEAD --seeds 5"
 
@@ -21,7 +21,7 @@ def seeds(word: str) -> list[int] | int:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("what", nargs="?", metavar="RESULT", help=f"{RESULT}; default: params.yaml as it is")
+    parser.add_argument("what", nargs="?", metavar="RESULT", help=f"{NAMES}; default: params.yaml as it is")
     parser.add_argument(
         "--seeds", type=seeds, default=5, help="how many, or the seeds themselves, such as 1,2,3; default: %(default)s"
     )

@@ -3,13 +3,13 @@
 import sys
 from argparse import ArgumentParser
 
-from digitsum.commands._arguments import RESULT
+from digitsum.tracking import NAMES
 
 EXAMPLE = "python -m digitsum reproduce models/model.safetensors"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("what", metavar="RESULT", help=RESULT)
+    parser.add_argument("what", metavar="RESULT", help=NAMES)
 
 
 def run(what: str) -> None:

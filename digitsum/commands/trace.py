@@ -2,14 +2,14 @@
 
 from argparse import ArgumentParser
 
-from digitsum.commands._arguments import RESULT
+from digitsum.tracking import NAMES
 
 EXAMPLE = "python -m digitsum trace models/model.safetensors"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     either = parser.add_mutually_exclusive_group(required=True)
-    either.add_argument("what", nargs="?", metavar="RESULT", help=RESULT)
+    either.add_argument("what", nargs="?", metavar="RESULT", help=NAMES)
     either.add_argument(
         "--data", metavar="CHECKSUM", help="list the results that have data or a model with this checksum of dvc.lock"
     )

@@ -1,43 +1,41 @@
 """Runs one recipe with several seeds, as DVC experiments, and writes the row of the recipe."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from digitsum.errors import InputError
 from digitsum.formats import load_yaml
-from digitsum.judging.seeds import SEED, figures_over_seeds, rows_by_seed
-from digitsum.places import EXTERNAL, PARAMS
+from digitsum.judging.experiments import row_of_experiment
+from digitsum.judging.seeds import SEED, figures_over_seeds, rows_by_seed, rows_of_sweeps
+from digitsum.places import PARAMS
 from digitsum.tracking.results.checksums import checksum
-from digitsum.tracking.results.dvc_files import experiments
 from digitsum.tracking.results.occurrences import recipe_of_workspace
 from digitsum.tracking.results.result import Result
 from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.recipes import write_recipe
+from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import opened
 from digitsum.tracking.sync import sync
 
-UNTRACKED = (EXTERNAL, Path("data/initial"))  # folders of inputs that git ignores
+VALIDATION = "val_accuracy"
 
 
 def replicate(contents: Contents, result: Result | None, seeds: Sequence[int] | int) -> str:
     """Runs what has no row yet; returns a summary.
 
+    A seed with which a sweep chose the recipe is left out, since chance may have helped it.
+
     Args:
         result: whose params are run; None takes params.yaml.
-        seeds: the seeds, or how many, counted from the seed that the params have.
+        seeds: the seeds, or how many, counted from the seed that the params have, or the first after a sweep's.
 
     Raises:
         InputError: if code or data are not those of the result, or a run fails. What ran before is kept.
     """
     given = load_yaml(Path(PARAMS).read_text(encoding="utf-8"))
     params = given if result is None else result.params
-    first = int(params["train"]["seed"])
-    wanted = list(range(first, first + seeds)) if isinstance(seeds, int) else list(seeds)
     if result is None:
         recipe = recipe_of_workspace()
     else:
@@ -45,31 +43,64 @@ def replicate(contents: Contents, result: Result | None, seeds: Sequence[int] | 
         recipe = result.recipe
     changes = dict(_differences(given, params))
     sync(contents)
-    for number, seed in enumerate(wanted, 1):
+    with opened() as store:
+        chosen = rows_of_sweeps(store, recipe)
+    wanted = _wanted(seeds, int(params["train"]["seed"]), chosen)
+
+    def find(seed: int) -> Run | None:
         with opened() as store:
-            done = str(seed) in rows_by_seed(store, recipe)
+            return rows_by_seed(store, recipe).get(str(seed))
+
+    def find_new(seed: int) -> Run | None:
+        sync(contents)
+        return find(seed)
+
+    for number, seed in enumerate(wanted, 1):
+        done = find(seed) is not None
         print(f"replicate: seed {seed}, {number} of {len(wanted)}{': has a row' if done else ''}", flush=True)
         if not done:
-            run_experiment(f"replicate-{recipe[:8]}-seed-{seed}", changes | {SEED: seed})
-            sync(contents)
+            name = f"replicate-{recipe[:8]}-seed-{seed}"
+            row_of_experiment(name, changes | {SEED: seed}, partial(find_new, seed))
     with opened() as store:
         rows = rows_by_seed(store, recipe)  # more than wanted, if other seeds were run before
-        if missing := [seed for seed in map(str, wanted) if seed not in rows]:
-            raise InputError(
-                f"seed {missing[0]}: its result has no row of this recipe; code or params changed meanwhile, or "
-                "somebody deleted the row in MLflow: run the command again"
-            )
         figures = figures_over_seeds(store, list(rows.values()))
         mean, spread = figures["accuracy"], figures["accuracy_sd"]
         name = f"recipe {recipe[:8]} {mean:.2%} \N{PLUS-MINUS SIGN} {100 * spread:.2f}, {len(rows)} seeds"
         row = write_recipe(store, recipe, rows, figures, name)
     each = ", ".join(f"{result.metrics['accuracy']:.2%} ({seed})" for seed, result in rows.items())
-    return (
+    lines = [
         f"recipe    {mean:.2%} of the sums right, mean of {len(rows)} seeds (95% interval over seeds and strips "
-        f"{figures['accuracy_low']:.2%} to {figures['accuracy_high']:.2%})\n"
-        f"seeds     {each}; standard deviation {100 * spread:.2f} points: gate.seed_sd {spread:.4f}\n"
-        f"mlflow    {name}, run {row}"
-    )
+        f"{figures['accuracy_low']:.2%} to {figures['accuracy_high']:.2%})",
+        f"seeds     {each}; standard deviation {100 * spread:.2f} points: gate.seed_sd {spread:.4f}",
+        *_validation(chosen, rows),
+        f"mlflow    {name}, run {row}",
+    ]
+    return "\n".join(lines)
+
+
+def _wanted(seeds: Sequence[int] | int, first: int, chosen: Mapping[str, Run]) -> list[int]:
+    """
+    Raises:
+        InputError: if a sweep chose the recipe with one of the seeds.
+    """
+    if isinstance(seeds, int):
+        start = max([first, *(int(seed) + 1 for seed in chosen)])
+        return list(range(start, start + seeds))
+    for seed in map(str, seeds):
+        if seed in chosen:
+            raise InputError(f"seed {seed}: a sweep chose the recipe with it, so it may be lucky; give others")
+    return list(seeds)
+
+
+def _validation(chosen: Mapping[str, Run], rows: Mapping[str, Run]) -> Iterator[str]:
+    """What a sweep chose the recipe for, and what became of it with new seeds; no line without a sweep."""
+    values = [row.metrics[VALIDATION] for row in rows.values() if VALIDATION in row.metrics]
+    for seed, row in chosen.items():
+        if VALIDATION in row.metrics and len(values) == len(rows):
+            yield (
+                f"chosen    for {row.metrics[VALIDATION]:.2%} of the validation sums, with seed {seed}; the new seeds "
+                f"have {sum(values) / len(values):.2%}, on average"
+            )
 
 
 def require_sources(result: Result) -> None:
@@ -82,30 +113,6 @@ def require_sources(result: Result) -> None:
             raise InputError(
                 f"{path}: missing, or not what {result.name} was made of; check out its commit, or bring the file back"
             )
-
-
-def run_experiment(name: str, changes: Mapping[str, Any]) -> None:
-    """Runs the pipeline beside the workspace, or restores what DVC's cache has of it.
-
-    Raises:
-        InputError: if a stage fails or is interrupted; the same command goes on.
-    """
-    dvc = [sys.executable, "-m", "dvc"]
-    here = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    if name in {other for _, other in experiments()}:  # its row is gone
-        subprocess.run([*dvc, "exp", "remove", "--quiet", name], env=here, check=True)
-    words = ["exp", "run", "--temp", "--name", name]
-    for key, value in changes.items():
-        words += ["--set-param", f"{key}={json.dumps(value)}"]
-    for folder in UNTRACKED:
-        if any(file.suffix != ".md" for file in folder.glob("*")):
-            words += ["--copy-paths", str(folder)]
-    done = subprocess.run([*dvc, *words], env=here, check=False)
-    if done.returncode:
-        raise InputError(
-            f"{name}: dvc exp run failed with exit code {done.returncode}; its messages are above. The same command "
-            "goes on where it ended"
-        )
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,6 @@
 """The results of one recipe with several seeds: what they predict, and the mean and noise of every figure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -16,7 +16,7 @@ from digitsum.tracking.find import file_of, result_of
 from digitsum.tracking.results.result import Result
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import Store
-from digitsum.tracking.rows.tags import RECIPE
+from digitsum.tracking.rows.tags import RECIPE, SWEEP
 
 SEED = "train.seed"
 COMPARED = ("sum", "predicted")  # columns of the predictions
@@ -27,9 +27,18 @@ def seed_of(result: Result) -> str:
 
 
 def rows_by_seed(store: Store, recipe: str) -> dict[str, Run]:
-    """The finished rows of a recipe, one for each seed, in the order of the seeds."""
-    rows = {row.params.get(SEED, ""): row for row in store.runs({RECIPE: recipe}) if row.status == "FINISHED"}
-    return {seed: rows[seed] for seed in sorted(rows, key=lambda seed: int(seed) if seed.isdecimal() else -1)}
+    """The finished rows of a recipe, one for each seed, in the order of the seeds; without the trials of sweeps."""
+    return _by_seed(row for row in store.runs({RECIPE: recipe}) if SWEEP not in row.tags)
+
+
+def rows_of_sweeps(store: Store, recipe: str) -> dict[str, Run]:
+    """The same for the trials of sweeps. A sweep prefers lucky results, so they say little about a recipe."""
+    return _by_seed(row for row in store.runs({RECIPE: recipe}) if SWEEP in row.tags)
+
+
+def _by_seed(rows: Iterable[Run]) -> dict[str, Run]:
+    found = {row.params.get(SEED, ""): row for row in rows if row.status == "FINISHED"}
+    return {seed: found[seed] for seed in sorted(found, key=lambda seed: int(seed) if seed.isdecimal() else -1)}
 
 
 def other_seeds(store: Store, result: Result, like: Result) -> list[pd.DataFrame]:

@@ -9,6 +9,7 @@ import yaml
 from digitsum.editing import change_params
 from digitsum.errors import InputError
 from digitsum.formats import load_yaml
+from digitsum.recipes import nested
 
 KEY = r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+"
 PLAIN = r"[\w.,:/+\[\]-]+"  # a value without characters that a shell acts upon
@@ -31,15 +32,13 @@ def apply(words: str, path: Path = Path("params.yaml")) -> None:
             )
         *sections, last = key.split(".")
         there: Any = given
-        new = changes
         for section in sections:
             there = there.get(section) if isinstance(there, dict) else None
-            new = new.setdefault(section, {})
         if not isinstance(there, dict) or last not in there or isinstance(there[last], dict):
             raise InputError(f"override {word!r}: there is no param {key} in {path}; use one of its keys")
         try:
-            new[last] = load_yaml(value)
+            changes[key] = load_yaml(value)
         except yaml.YAMLError as error:
             raise InputError(f"override {word!r}: the value is not YAML") from error
     if changes:
-        change_params(path, changes, "override")
+        change_params(path, nested(changes), "override")

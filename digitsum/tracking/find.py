@@ -10,11 +10,13 @@ from tempfile import TemporaryDirectory
 
 from digitsum.errors import InputError
 from digitsum.places import LOCK
+from digitsum.recipes import read_recipe
+from digitsum.tracking import NAMES
 from digitsum.tracking.results.cache import checksum_within, fetch, find, find_out
 from digitsum.tracking.results.checksums import checksum
 from digitsum.tracking.results.dvc_files import experiments
 from digitsum.tracking.results.git import commit_of, is_commit
-from digitsum.tracking.results.occurrences import from_lock, in_commit, in_workspace, locked_in
+from digitsum.tracking.results.occurrences import from_lock, in_commit, in_workspace, locked_in, recipe_of_workspace
 from digitsum.tracking.results.result import Occurrence, Result
 from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.models import checksum_of_model
@@ -22,19 +24,16 @@ from digitsum.tracking.rows.models import fetch as fetch_model
 from digitsum.tracking.rows.registry import CHALLENGER, CHAMPION, MODEL, Registry
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import Store, is_there, opened
-from digitsum.tracking.rows.tags import COMMIT, DVC_EXPERIMENT, NAME, OUTS, RESULT, STAGE, checksums_of
+from digitsum.tracking.rows.tags import COMMIT, DVC_EXPERIMENT, NAME, OUTS, RECIPE, RESULT, STAGE, checksums_of
 
-NAMES = (
-    "a git revision, a DVC experiment, workspace, champion, challenger, models:/NAME@ALIAS, the name of a run, its id "
-    "or the beginning of its id, or a file of the result"
-)
 WORKSPACE = "workspace"
+RECIPES = (".yaml", ".yml")
 SHORTEST = 4  # characters of an abbreviated run id
 LISTED = 5  # ids in an error
 
 
 def find_row(store: Store, what: str) -> Run:
-    """The row of a result, by any of NAMES. The run of a stage stands for its row.
+    """The row of a result, by any of NAMES. The run of a stage stands for its row, and the newest for its recipe.
 
     A result in git without a row gets one, without the files that `sync` adds.
 
@@ -48,6 +47,8 @@ def find_row(store: Store, what: str) -> Run:
         return _row_of_model(store, uri)
     if what and (removed := [run for run in store.runs({DVC_EXPERIMENT: what}) if RESULT in run.tags]):
         return removed[-1]  # an experiment that DVC has no more
+    if _exists(what) and what.endswith(RECIPES):
+        return _row_of_recipe(store, what)
     if _exists(what):
         return _newest_with(store, checksum(Path(what)), what)
     return _row_of_run(store, what.removeprefix("runs:/"))
@@ -226,6 +227,16 @@ def _newest_with(store: Store, md5: str, what: str) -> Run:
     if found := store.rows_with(md5):
         return found[-1]
     raise InputError(f"{what}: no row has this file (MD5 {md5}); python -m digitsum sync --history adds older results")
+
+
+def _row_of_recipe(store: Store, what: str) -> Run:
+    recipe = recipe_of_workspace(read_recipe(Path(what)))
+    if rows := [row for row in store.runs({RECIPE: recipe}) if row.status == "FINISHED"]:
+        return rows[-1]
+    raise InputError(
+        f"{what}: no result of this recipe with code and other params as they are; python -m digitsum use {what}, then "
+        "dvc repro"
+    )
 
 
 def _row_of_model(store: Store, uri: str) -> Run:

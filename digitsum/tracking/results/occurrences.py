@@ -3,10 +3,12 @@
 import hashlib
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import yaml
 
@@ -15,6 +17,7 @@ from digitsum.files import write_json
 from digitsum.formats import load_yaml, read_json
 from digitsum.pipeline import outs_of, read_stages, stages_of
 from digitsum.places import LOCK, PARAMS, PIPELINE, STATE, repository_root
+from digitsum.recipes import merged
 from digitsum.tracking.results import patches
 from digitsum.tracking.results.checksums import checksum, digest
 from digitsum.tracking.results.dvc_files import is_within, metrics_files
@@ -45,8 +48,11 @@ def in_workspace() -> Occurrence | None:
     return None
 
 
-def recipe_of_workspace() -> str:
+def recipe_of_workspace(changes: Mapping[str, Any] = MappingProxyType({})) -> str:
     """The recipe that the results of dvc repro will have, with the code, params and data as they are now.
+
+    Args:
+        changes: sections with params that differ from those of params.yaml.
 
     Raises:
         InputError: if a file that a stage reads is missing.
@@ -54,7 +60,7 @@ def recipe_of_workspace() -> str:
     stages = read_stages()
     outs = {path: "" for stage in stages.values() for path in outs_of(stage)}
     read = {path for stage in stages.values() for path in stage.get("deps", []) if not is_within(path, outs)}
-    given = load_yaml(Path(PARAMS).read_text(encoding="utf-8"))
+    given = merged(load_yaml(Path(PARAMS).read_text(encoding="utf-8")), changes)
     params = {name: given[name] for stage in stages.values() for name in stage.get("params", [])}
     try:
         sources = {path: checksum(Path(path)) for path in read}
