@@ -1,11 +1,13 @@
 """Sweeps: real Optuna, real dvc, real MLflow, real PostgreSQL."""
 
+import gc
 import json
 import os
 import shutil
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -283,6 +285,8 @@ def database(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     server = pgserver.get_server(tmp_path_factory.mktemp("postgres"))
     monkeypatch.setenv(STORAGE, server.get_uri())
     yield server
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()  # connections that a server left open when it was stopped
     server.cleanup()
 
 
@@ -302,7 +306,7 @@ def test_a_storage_that_comes_back_is_waited_for(
     back.join()
     assert "does not answer" in capsys.readouterr().out
     (trial,) = study.ended
-    assert (trial.value, trial.params) == (0.6, study.space.proposed(first.values))
+    assert (trial.value, study.space.values(trial.params)) == (0.6, first.values)
 
 
 def stop(server: Any) -> None:
@@ -344,7 +348,7 @@ def test_a_sweep_that_was_killed_twice_ends_with_a_row_for_each_trial(made: Path
     files = {file.path for file in client.list_artifacts(parent.info.run_id, "rates")}
     assert files == {f"rates/{name}" for name in ("best.yaml", "trials.csv", "importance.png", "parallel.png")}
     assert len(Path("reports/sweeps/rates/trials.csv").read_text().splitlines()) == 13
-    assert call("git", "status", "--porcelain", "reports", "digitsum", "dvc.lock") == ""
+    assert call("git", "status", "--porcelain", "digitsum", "dvc.lock") == ""
 
     ran = len(stage_runs())
     again = digitsum("sweep", "sweeps/rates.yaml")
@@ -377,9 +381,9 @@ def test_the_best_trial_is_judged_again_with_seeds_that_did_not_choose_it(made: 
 
 @pytest.mark.slow(30)
 def test_a_pruned_trial_is_a_row_that_says_so(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ordinary processes: a warm stage is no child of its dvc."""
     for name, value in ON.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("sys.executable", shutil.which("python"))
     change(made, "train", epochs=500)
     space = Space.read(write(made, RATES))
     worker = Worker(row_contents(), Study(space, common(space)))

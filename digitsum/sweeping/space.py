@@ -92,7 +92,6 @@ class Space:
                 or a choice.
         """
         self.origin, self.sweep = origin, sweep
-        self.given = load_yaml(Path(PARAMS).read_text(encoding="utf-8"))
         self.distributions = {key: self._distribution(key, wanted) for key, wanted in sweep.params.items()}
         for key, wanted in sweep.params.items():
             there = self.distributions[key]
@@ -123,6 +122,11 @@ class Space:
     @property
     def name(self) -> str:
         return self.origin.stem
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The params as they are now."""
+        return dict(load_yaml(Path(PARAMS).read_text(encoding="utf-8")))
 
     @property
     def seed(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from digitsum.errors import InputError
 from digitsum.judging.experiments import FailedError, StoppedError, row_of_experiment
 from digitsum.judging.seeds import SEED
+from digitsum.places import PARAMS
 from digitsum.progress import say
 from digitsum.recipes import merged, nested
 from digitsum.sweeping.curve import by_percent, live, recorded
@@ -20,7 +21,7 @@ from digitsum.tracking.results.dvc_files import flat
 from digitsum.tracking.results.occurrences import recipe_of_workspace
 from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.run import Run
-from digitsum.tracking.rows.store import opened
+from digitsum.tracking.rows.store import StoreError, opened
 from digitsum.tracking.rows.sweeps import add_pruned, add_trial, begin_sweep, trials_of, values_of
 from digitsum.tracking.rows.tags import PRUNED, RECIPE
 from digitsum.tracking.sync import sync
@@ -37,11 +38,13 @@ def sweep(contents: Contents, space: Space, hours: float | None) -> str:
         hours: after which no trial begins; None for no limit.
 
     Raises:
-        InputError: if the storage has another sweep of this name, or trial after trial fails. What ran is kept.
+        InputError: if the storage has another sweep of this name, params or code change meanwhile, or trial after trial
+            fails. What ran is kept.
     """
     until = time.monotonic() + 3600 * hours if hours is not None else None
     sync(contents)
-    worker = Worker(contents, Study(space, common(space)))
+    base = common(space)
+    worker = Worker(contents, Study(space, base))
     worker.adopt()
     failed = old = 0
     while until is None or time.monotonic() < until:
@@ -55,7 +58,9 @@ def sweep(contents: Contents, space: Space, hours: float | None) -> str:
                 say(f"sweep: of {PROPOSALS} proposals none is new and valid, so the sweep ends")
                 break
             continue
-        ended_well = patiently(partial(worker.run, trial), (InputError,))
+        if common(space) != base:
+            raise InputError(f"{space.origin}: {PARAMS}, code or data changed while the sweep ran; bring them back")
+        ended_well = patiently(partial(worker.run, trial), (StoreError,))
         old, failed = 0, 0 if ended_well else failed + 1
         if failed == IN_A_ROW:
             raise InputError(f"{space.origin}: {failed} trials failed one after another; their messages are above")
@@ -118,17 +123,19 @@ class Worker:
 
         try:
             row = row_of_experiment(experiment, trial.values, find, stop)
+            with opened() as store:
+                epochs = recorded(store, row, objective)
+                if not epochs:
+                    raise FailedError(f"run {row.id}: has no {objective}, as if somebody had removed it")
+                add_trial(store, self.row, self.study.key, row, trial.number, trial.values)
+                trial.complete(by_percent(epochs, self._epochs(trial.values)))
+                write_outcome(store, self.row, self.study)
         except StoppedError:
             self._prune(trial, experiment)
-            return True
         except FailedError as error:
             say(f"sweep: trial {trial.number} failed: {error}")
             trial.fail(str(error))
             return False
-        with opened() as store:
-            add_trial(store, self.row, self.study.key, row, trial.number, trial.values)
-            trial.complete(by_percent(recorded(store, row, objective), self._epochs(trial.values)))
-            write_outcome(store, self.row, self.study)
         return True
 
     def _prune(self, trial: Trial, experiment: str) -> None:

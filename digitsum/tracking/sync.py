@@ -20,7 +20,7 @@ from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.settings import SWITCH, tracking_uri, without_password
-from digitsum.tracking.rows.store import Store
+from digitsum.tracking.rows.store import Store, StoreError
 from digitsum.tracking.rows.tags import RESULT, name_of
 
 DONE = STATE / "synced.json"  # by store: commits whose results have rows, and keys of results whose rows were added
@@ -41,7 +41,7 @@ def sync(contents: Contents | None = None, past: bool = False) -> Report:
     """Send the outbox and add rows; with `past`, also rows of results in git's history. A second call adds nothing.
 
     Raises:
-        InputError: if the store cannot be used; what could not be sent is kept.
+        StoreError: if the store cannot be used; what could not be sent is kept.
     """
     uri = tracking_uri()
     with alone(SENDING):
@@ -57,7 +57,7 @@ def sync(contents: Contents | None = None, past: bool = False) -> Report:
         except subprocess.CalledProcessError as error:
             raise InputError(f"git: fails ({one_line(error)} {error.stderr.strip()})") from error
         except Exception as error:  # MLflow, SQLAlchemy, S3 and the network have no common error
-            raise InputError(
+            raise StoreError(
                 f"{without_password(uri)}: the MLflow store cannot be used ({_reason(error)}); {len(parcels())} runs "
                 f"wait in .digitsum/outbox for python -m digitsum sync. MLFLOW_TRACKING_URI names another store, "
                 f"{SWITCH}=off uses none"

@@ -42,7 +42,10 @@ def log_files(store: Store, row: str, contents: Contents, result: Occurrence) ->
 
 
 def curves(store: Store, runs: Iterable[Run], contents: Contents | None, result: Occurrence) -> list[Metric]:
-    """The curves that the runs of the stages recorded; without such a run, those in the files of the result."""
+    """The curves that the runs of the stages recorded, and others in the files of the result.
+
+    A single value is no curve, except in such a file: training may have one epoch.
+    """
     recorded: list[Metric] = []
     use: list[Metric] = []
     for run in runs:
@@ -52,7 +55,7 @@ def curves(store: Store, runs: Iterable[Run], contents: Contents | None, result:
                 use += history
             elif len(history) > 1:
                 recorded += history
-    if not recorded and contents is not None:
+    if contents is not None:
         for path in contents.curves:
             known = {point.name for point in recorded}
             recorded += [point for point in _in_file(result, path) if point.name not in known]

@@ -21,13 +21,18 @@ NOTE = """Each run with the tag `digitsum.result` is **one result of the pipelin
 Its children are the stages. DVC skipped a stage called *restored*, or took its outputs from the cache, and the child's
 description names the run that computed it. Runs of stages without a parent are under way, failed, or part of no result.
 
-A run called *recipe* has the mean of every metric over the results of several seeds, which are its children.
+A run called *recipe* has the mean of every metric over the results of several seeds, which are its children. The
+children of a run called *sweep* are its trials.
 
 Select results and press **Compare**. `python -m digitsum sync` adds missing results."""
 SECONDS_PER_CALL = 10  # after which a silent server counts as gone
 METRICS_IN_A_CALL = 500  # at most half of MLflow's limit, which counts params and tags as well
 PARAMS_IN_A_CALL = 100  # mlflow.utils.validation.MAX_PARAMS_TAGS_PER_BATCH
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's codes for unknown and for malformed ids
+
+
+class StoreError(InputError):
+    """The store does not answer, or cannot be used."""
 
 
 class Metric(NamedTuple):
@@ -251,7 +256,8 @@ def opened(new: bool = False) -> Iterator[Store]:
         new: whether to make it if it is an embedded one that does not exist yet.
 
     Raises:
-        InputError: if the store cannot be used, now or within the block.
+        StoreError: if the store cannot be used, now or within the block.
+        InputError: if it refuses something.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -267,7 +273,7 @@ def opened(new: bool = False) -> Iterator[Store]:
         if is_refusal(error):
             raise InputError(f"MLflow: {without_password(one_line(error))}; restore what is gone there") from error
         reason = without_password(one_line(error))
-        raise InputError(f"{without_password(tracking_uri())}: the MLflow store cannot be used ({reason})") from error
+        raise StoreError(f"{without_password(tracking_uri())}: the MLflow store cannot be used ({reason})") from error
 
 
 def _connect(uri: str) -> Any:
