@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import shutil
 import signal
 import threading
@@ -30,6 +31,7 @@ from digitsum.sweeping.space import Space
 from digitsum.sweeping.storage import STORAGE, patiently
 from digitsum.sweeping.study import Study
 from digitsum.sweeping.sweep import Worker, common
+from digitsum.sweeping.sweep_file import Range
 from digitsum.tracking.rows.tags import PARENT, PRUNED, RESULT, SWEEP, SWEEP_ROW, TRIAL
 
 RATES = {"train.learning_rate": {"low": 0.001, "high": 0.1, "log": True}, "train.dropout": {"choices": [0.0, 0.1]}}
@@ -96,7 +98,10 @@ BAD = {
     "one-value": ({"train.learning_rate": {"low": 0.1, "high": 0.1}}, "the range from 0.1 to 0.1 is empty"),
     "outside": ({"train.dropout": {"low": 0.5, "high": 1.0}}, "`train.dropout` is 1.0; input should be less than 1"),
     "outside-choice": ({"train.epochs": {"choices": [0, 3]}}, "`train.epochs` is 0; input should be greater"),
-    "wrong-type": ({"train.epochs": {"low": 1, "high": 2.5}}, "train.epochs is a whole number"),
+    "wrong-type": (
+        {"train.epochs": {"low": 1, "high": 2.5}},
+        "train.epochs takes whole numbers; make low, high and step whole",
+    ),
     "no-number": ({"model.head": {"low": 1, "high": 2}}, "model.head is not a number; list its values under `choices`"),
     "no-logarithm": ({"train.dropout": {"low": 0.0, "high": 0.5, "log": True}}, "low is 0, which has no logarithm"),
     "log-and-step": ({"train.epochs": {"low": 1, "high": 9, "log": True, "step": 2}}, "log or step, not both"),
@@ -107,9 +112,11 @@ BAD = {
     "neither": ({"train.dropout": {"min": 0.1, "max": 0.2}}, "`train.dropout` has neither low and high"),
     "extra": ({"train.dropout": {"low": 0.1, "high": 0.2, "logs": True}}, "unknown key `train.dropout.logs`; a param"),
     "no-mapping": ({"train.dropout": 0.1}, "`train.dropout`: input should be"),
-    "seed": ({"train.seed": {"low": 1, "high": 9}}, "no seed is better; replicate"),
-    "data": ({"preprocess.train_strips": {"low": 96, "high": 200}}, "does not matter to training alone"),
-    "gate": ({"gate.tail": {"low": 0.01, "high": 0.1}}, "does not matter to training alone"),
+    "seed": ({"train.seed": {"low": 1, "high": 9}}, "no seed is better than another; replicate"),
+    "shifts": ({"model.shifts": {"choices": [[0], [-3, 0, 3]]}}, "validation reads strips without shifts"),
+    "threads": ({"train.threads": {"low": 1, "high": 2}}, "it should not change what is learned"),
+    "data": ({"preprocess.train_strips": {"low": 96, "high": 200}}, "is no param of training alone"),
+    "gate": ({"gate.tail": {"low": 0.01, "high": 0.1}}, "is no param of training alone"),
     "nothing": ({}, "at least 1 item"),
 }
 
@@ -156,8 +163,13 @@ def test_the_sweep_that_comes_with_the_project_is_valid(project: Path) -> None:
         Space.read(file)
 
 
+def test_the_page_shows_the_sweep_that_comes_with_the_project() -> None:
+    (shown,) = re.findall("```yaml\n(.*?)```", (ROOT / "docs" / "sweeps.md").read_text(), re.DOTALL)
+    assert yaml.safe_load(shown) == yaml.safe_load((ROOT / "sweeps" / "rates.yaml").read_text())
+
+
 def test_a_name_that_git_would_refuse_is_refused(project: Path) -> None:
-    with pytest.raises(InputError, match="may only have letters, digits"):
+    with pytest.raises(InputError, match="rename the file to letters, digits"):
         Space.read(write(project, RATES, "my rates"))
 
 
@@ -177,6 +189,22 @@ def test_without_a_store_nothing_runs() -> None:
 @pytest.fixture
 def study(project: Path) -> Study:
     return Study(Space.read(write(project, RATES, trials=4)), {"train.epochs": "2"})
+
+
+def test_the_present_params_are_the_first_trial_if_they_can_be(project: Path) -> None:
+    change(project, "train", learning_rate=0.02, dropout=0.1)
+    first = Study(Space.read(write(project, RATES)), {}).ask()
+    assert first is not None
+    assert first.values == {"train.dropout": 0.1, "train.learning_rate": 0.02}
+    for outside in ({"learning_rate": 0.2}, {"dropout": 0.3}):
+        change(project, "train", learning_rate=0.02, dropout=0.1)
+        change(project, "train", **outside)
+        assert Space.read(write(project, RATES)).present() is None
+
+
+@pytest.mark.parametrize(("value", "held"), [(0.0, True), (0.3, True), (0.25, False), (0.5, True), (0.6, False)])
+def test_a_range_with_steps_holds_whole_steps(value: float, held: bool) -> None:
+    assert Range(low=0.0, high=0.5, step=0.1).holds(value) == held
 
 
 def test_a_worker_that_died_leaves_its_trial_to_the_next(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +252,7 @@ def test_equal_values_are_known(study: Study) -> None:
     assert first is not None
     assert second is not None
     assert study.same_as(first.values, first.number) is None
-    first.complete({50: 0.1, 100: 0.2})
+    first.complete({50: 0.1, 100: 0.2}, 2)
     assert study.same_as(first.values) == first.number
     second.fail("too large for memory")
     assert study.same_as(second.values) == second.number, "what failed would fail again"
@@ -232,23 +260,29 @@ def test_equal_values_are_known(study: Study) -> None:
 
 def test_a_bad_trial_is_pruned_after_the_first_ones(study: Study) -> None:
     for value in (0.9, 0.8, 0.7, 0.6)[: studies.UNPRUNED]:
-        study.add({"train.learning_rate": value / 10, "train.dropout": 0.0}, {50: value, 100: value}, pruned=False)
+        study.add({"train.learning_rate": value / 10, "train.dropout": 0.0}, {50: value, 100: value}, 2, pruned=False)
     study.space.sweep.__dict__["trials"] = 9  # the model is frozen
     trial = study.ask()
     assert trial is not None
     assert not trial.report({20: 0.0}), "too early"
     assert trial.report({20: 0.0, 50: 0.1})
-    assert trial.percent == 50
 
 
 def test_trials_of_different_lengths_are_compared_at_the_same_share() -> None:
-    assert by_percent([1, 2], 2) == {50: 1, 100: 2}
-    assert by_percent([1, 2, 3], 4) == {25: 1, 50: 2, 75: 3}
+    assert by_percent(range(1, 11), 10) == {percent: percent // 10 for percent in range(10, 101, 10)}
+    assert by_percent([1, 2], 2) == {50: 1, 60: 1, 70: 1, 80: 1, 90: 1, 100: 2}
+    assert by_percent([1], 3) == {40: 1, 50: 1, 60: 1}
+    for count in range(1, 30):
+        whole = by_percent(range(1, count + 1), count)
+        assert whole[100] == count
+        for done in range(count):
+            part = by_percent(range(1, done + 1), count)
+            assert part == {percent: value for percent, value in whole.items() if value <= done}
 
 
 def test_another_sweep_of_the_same_name_is_refused(project: Path, study: Study) -> None:
     narrow = RATES | {"train.learning_rate": {"low": 0.001, "high": 0.05, "log": True}}
-    with pytest.raises(InputError, match=r"learning_rate was 0.001 to 0.1, log, and now is 0.001 to 0.05, log; rename"):
+    with pytest.raises(InputError, match=r"learning_rate was 0.001 to 0.1, log, and now is 0.001 to 0.05, log; undo"):
         Study(Space.read(write(project, narrow, trials=4)), {"train.epochs": "2"})
     with pytest.raises(InputError, match=r"another sweep rates: train.epochs was 2, and now is 3"):
         Study(Space.read(write(project, RATES, trials=4)), {"train.epochs": "3"})
@@ -302,7 +336,7 @@ def test_a_storage_that_comes_back_is_waited_for(
     assert not first.report({50: 0.5}), "a curve waits for nobody"
     back = threading.Timer(1, database.ensure_postgres_running)
     back.start()
-    first.complete({50: 0.5, 100: 0.6})
+    first.complete({50: 0.5, 100: 0.6}, 2)
     back.join()
     assert "does not answer" in capsys.readouterr().out
     (trial,) = study.ended
@@ -394,7 +428,7 @@ def test_a_pruned_trial_is_a_row_that_says_so(made: Path, monkeypatch: pytest.Mo
     (ended,) = worker.study.ended
     assert ended.state == TrialState.PRUNED
     (row,) = trial_rows()
-    assert row.data.tags[PRUNED] == f"after {trial.percent}% of its training"
+    assert re.fullmatch("after epoch [1-9][0-9]* of 500", row.data.tags[PRUNED])
     assert row.info.status == "KILLED"
     assert row.data.params["train.epochs"] == "500"
     assert 0 <= row.data.metrics["val_accuracy"] < 1

@@ -1,4 +1,4 @@
-"""Run the same params with other seeds, as DVC experiments, and record mean and noise of every figure as one row."""
+"""Run the same params with several seeds, as DVC experiments, and record mean and noise of each metric as one row."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 

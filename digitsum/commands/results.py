@@ -1,4 +1,4 @@
-"""List the newest results: what changed, and what came of it."""
+"""List the newest results: accuracy and interval of each, and the params that changed."""
 
 from argparse import ArgumentParser
 

@@ -1,4 +1,4 @@
-"""Try values of params that a file names, each as a DVC experiment, and choose the best by validation."""
+"""Search for better params: run each trial as a DVC experiment, and choose the best by validation."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
@@ -19,8 +19,12 @@ def hours(word: str) -> float:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="what the sweep chooses; see sweeps/rates.yaml")
-    parser.add_argument("--hours", type=hours, help="after which no trial begins; default: no limit")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="YAML with the params to choose and their ranges; see docs/sweeps.md"
+    )
+    parser.add_argument(
+        "--hours", type=hours, help="begin no trial after so many hours; the current one ends; default: no limit"
+    )
 
 
 def run(file: Path, hours: float | None) -> None:

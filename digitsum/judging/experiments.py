@@ -43,7 +43,7 @@ def row_of_experiment(
         stop: asked twice a second while stages run; once it returns True, the stage ends.
 
     Raises:
-        FailedError: if a stage fails or is interrupted; the same command goes on.
+        FailedError: if a stage fails or is interrupted; the same command resumes.
         InputError: if the result has no row.
         StoppedError: if `stop` ended it.
     """
@@ -91,8 +91,8 @@ def _run(name: str, changes: Mapping[str, Any], stop: Callable[[], bool], lock: 
         raise StoppedError
     if process.returncode:
         raise FailedError(
-            f"{name}: dvc exp run failed with exit code {process.returncode}; its messages are above. The same command "
-            "goes on where it ended"
+            f"{name}: dvc exp run failed with exit code {process.returncode}; its messages are above. Mend the cause, "
+            "then run the same command to resume"
         )
 
 

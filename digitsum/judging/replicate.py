@@ -88,7 +88,7 @@ def _wanted(seeds: Sequence[int] | int, first: int, chosen: Mapping[str, Run]) -
         return list(range(start, start + seeds))
     for seed in map(str, seeds):
         if seed in chosen:
-            raise InputError(f"seed {seed}: a sweep chose the recipe with it, so it may be lucky; give others")
+            raise InputError(f"seed {seed}: a sweep tried these params with it, so it may be lucky; leave it out")
     return list(seeds)
 
 

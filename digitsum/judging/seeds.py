@@ -16,7 +16,8 @@ from digitsum.tracking.find import file_of, result_of
 from digitsum.tracking.results.result import Result
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import Store
-from digitsum.tracking.rows.tags import RECIPE, SWEEP
+from digitsum.tracking.rows.sweeps import ran_in_sweep
+from digitsum.tracking.rows.tags import RECIPE
 
 SEED = "train.seed"
 COMPARED = ("sum", "predicted")  # columns of the predictions
@@ -27,13 +28,13 @@ def seed_of(result: Result) -> str:
 
 
 def rows_by_seed(store: Store, recipe: str) -> dict[str, Run]:
-    """The finished rows of a recipe, one for each seed, in the order of the seeds; without the trials of sweeps."""
-    return _by_seed(row for row in store.runs({RECIPE: recipe}) if SWEEP not in row.tags)
+    """The finished rows of a recipe, one for each seed, in the order of the seeds; without what sweeps ran."""
+    return _by_seed(row for row in store.runs({RECIPE: recipe}) if not ran_in_sweep(row))
 
 
 def rows_of_sweeps(store: Store, recipe: str) -> dict[str, Run]:
-    """The same for the trials of sweeps. A sweep prefers lucky results, so they say little about a recipe."""
-    return _by_seed(row for row in store.runs({RECIPE: recipe}) if SWEEP in row.tags)
+    """The same for what sweeps ran. A sweep prefers lucky results, so they are no evidence for a recipe."""
+    return _by_seed(row for row in store.runs({RECIPE: recipe}) if ran_in_sweep(row))
 
 
 def _by_seed(rows: Iterable[Run]) -> dict[str, Run]:

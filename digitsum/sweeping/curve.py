@@ -24,9 +24,11 @@ def recorded(store: Store, row: Run, objective: str) -> list[float]:
 
 
 def by_percent(epochs: Sequence[float], count: int) -> dict[int, float]:
-    """The values by the percentage of training that was done, which trials of different lengths have in common.
+    """The latest value at every tenth of the training, in percent, which trials of all lengths have in common.
 
     Args:
+        epochs: the value after each epoch that is done.
         count: the epochs of the whole training.
     """
-    return {100 * number // count: value for number, value in enumerate(epochs, 1)}
+    done = {percent: percent * count // 100 for percent in range(10, 101, 10)}
+    return {percent: epochs[epoch - 1] for percent, epoch in done.items() if 1 <= epoch <= len(epochs)}

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from digitsum.files import write_text
 from digitsum.recipes import nested
-from digitsum.sweeping.study import Study, is_pruned
+from digitsum.sweeping.study import EPOCHS, Study, is_pruned
 from digitsum.tracking.rows.store import Store
 from digitsum.tracking.rows.sweeps import describe_sweep, trials_of, values_of
 
@@ -42,7 +42,7 @@ def _write_files(study: Study, shares: Mapping[str, float], folder: Path) -> Non
             "trial": trial.number,
             **space.values(trial.params),
             space.sweep.objective: trial.value,
-            "percent": max(trial.intermediate_values, default=100),  # of the training that was done
+            "epochs": trial.user_attrs.get(EPOCHS),
             "pruned": is_pruned(trial),
         }
         for trial in study.ended

@@ -1,85 +1,35 @@
-"""The params that a sweep chooses, from a file such as sweeps/rates.yaml."""
+"""The values that a sweep may choose, held against params.yaml and as Optuna has them."""
 
 import json
-import math
-import re
 from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
-import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel
 
-from digitsum.errors import InputError, one_line
+from digitsum.errors import InputError
 from digitsum.formats import load_yaml
 from digitsum.judging.seeds import SEED
 from digitsum.params.loader import parse_params, sections
-from digitsum.params.section import Strict
 from digitsum.pipeline import read_stages
 from digitsum.places import PARAMS
 from digitsum.recipes import merged, nested
+from digitsum.sweeping.sweep_file import Choices, Range, SweepFile, read_sweep
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+UNJUDGED = {  # params of training that validation cannot choose, and why
+    SEED: "no seed is better than another; replicate shows the noise of seeds",
+    "model.shifts": "validation reads strips without shifts",
+    "train.device": "it should not change what is learned",
+    "train.arithmetic": "it should not change what is learned",
+    "train.threads": "it should not change what is learned",
+    "train.processes": "it should not change what is learned",
+}
 DIGITS = 4  # significant digits of a number from a continuous range
 
 Value: TypeAlias = bool | int | float | str | list[Any] | None
-
-
-class Range(Strict):
-    """Numbers from `low` to `high`, both included; by their logarithm, or in steps."""
-
-    low: float
-    high: float
-    log: bool = False
-    step: float | None = Field(default=None, gt=0)
-
-    @model_validator(mode="after")
-    def _is_a_range(self) -> "Range":
-        if not self.low < self.high:
-            raise ValueError(f"the range from {self.low:g} to {self.high:g} is empty; low must be below high")
-        if self.log and self.low <= 0:
-            raise ValueError(f"low is {self.low:g}, which has no logarithm; set log to false, or low above 0")
-        if self.log and self.step is not None:
-            raise ValueError("a range has log or step, not both; remove one")
-        if self.step is not None and not math.isclose(round(self._steps) or 1, self._steps, rel_tol=1e-9):
-            raise ValueError(
-                f"{self.low:g} to {self.high:g} is {self._steps:g} steps of {self.step:g}; make it a whole number"
-            )
-        return self
-
-    @property
-    def _steps(self) -> float:
-        return (self.high - self.low) / (self.step or 1)
-
-
-class Choices(Strict):
-    """A few values, which may be lists."""
-
-    choices: list[Any] = Field(min_length=2)
-
-    @model_validator(mode="after")
-    def _are_different(self) -> "Choices":
-        if len({json.dumps(choice) for choice in self.choices}) < len(self.choices):
-            raise ValueError("a choice is there twice; remove one")
-        return self
-
-
-def _kind_of(given: Any) -> str:
-    chosen = isinstance(given, Choices) or (isinstance(given, Mapping) and "choices" in given)
-    return "choices" if chosen else "range"
-
-
-Wanted = Annotated[Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_kind_of)]
-
-
-class SweepFile(Strict):
-    """What a sweep chooses, by what, and how often."""
-
-    trials: int = Field(default=20, ge=1, le=10_000)
-    objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
-    prune: bool = True
-    params: dict[str, Wanted] = Field(min_length=1)
 
 
 class Space:
@@ -103,21 +53,9 @@ class Space:
     def read(cls, path: Path) -> "Space":
         """
         Raises:
-            InputError: in one line, if the file cannot be read or is no sweep, and as the constructor.
+            InputError: as `read_sweep` and the constructor.
         """
-        if not re.fullmatch(NAME, path.stem):
-            raise InputError(
-                f"{path}: the sweep has this name, so it may only have letters, digits, - and _; rename it"
-            )
-        try:
-            given = load_yaml(path.read_text(encoding="utf-8"))
-            return cls(path, SweepFile.model_validate(given))
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such file; ls sweeps lists the sweeps") from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(f"{path}: not readable as YAML ({one_line(error)})") from error
-        except ValidationError as error:
-            raise InputError(f"{path}: {_fault(error)}") from error
+        return cls(path, read_sweep(path))
 
     @property
     def name(self) -> str:
@@ -135,7 +73,7 @@ class Space:
 
     def described(self) -> dict[str, str]:
         """The range or the choices of each param, in words."""
-        return {key: _described(wanted) for key, wanted in self.sweep.params.items()}
+        return {key: str(wanted) for key, wanted in self.sweep.params.items()}
 
     def values(self, proposed: Mapping[str, Any]) -> dict[str, Value]:
         """What params.yaml gets for the values that Optuna proposes: rounded numbers, and lists for their texts."""
@@ -143,7 +81,14 @@ class Space:
 
     def proposed(self, values: Mapping[str, Value]) -> dict[str, Any]:
         """The opposite of `values`."""
-        return {key: _text(value) if isinstance(value, list) else value for key, value in values.items()}
+        return {key: json.dumps(value) if isinstance(value, list) else value for key, value in values.items()}
+
+    def present(self) -> dict[str, Any] | None:
+        """The values of params.yaml, as Optuna would propose them; None if the sweep cannot choose one of them."""
+        given: Any = self.given
+        values = {key: reduce(getitem, key.split("."), given) for key in self.distributions}
+        held = all(wanted.holds(values[key]) for key, wanted in self.sweep.params.items())
+        return self.proposed(values) if held else None
 
     def require_valid(self, values: Mapping[str, Value]) -> None:
         """
@@ -155,7 +100,7 @@ class Space:
     def _value(self, key: str, value: Any) -> Value:
         wanted = self.sweep.params[key]
         if isinstance(wanted, Choices):
-            chosen: Value = next(choice for choice in wanted.choices if value in (_text(choice), choice))
+            chosen: Value = next(choice for choice in wanted.choices if value in (json.dumps(choice), choice))
             return chosen
         if isinstance(value, float):
             return min(max(float(f"{value:.{DIGITS}g}"), wanted.low), wanted.high)
@@ -165,14 +110,16 @@ class Space:
         kind = self._kind(key)
         if isinstance(wanted, Choices):
             return CategoricalDistribution(
-                [_text(choice) if isinstance(choice, list) else choice for choice in wanted.choices]
+                [json.dumps(choice) if isinstance(choice, list) else choice for choice in wanted.choices]
             )
         if kind is float:
             return FloatDistribution(wanted.low, wanted.high, wanted.log, wanted.step)
         numbers = (wanted.low, wanted.high, wanted.step or 1.0)
         if kind is not int or not all(number.is_integer() for number in numbers):
-            what = "a whole number" if kind is int else "not a number"
-            raise InputError(f"{self.origin}: {key} is {what}; list its values under `choices`")
+            what = "takes whole numbers; make low, high and step whole"
+            if kind is not int:
+                what = "is not a number; list its values under `choices`"
+            raise InputError(f"{self.origin}: {key} {what}")
         low, high, step = map(int, numbers)
         return IntDistribution(low, high, wanted.log, step)
 
@@ -198,11 +145,11 @@ class Space:
         trained = _own_sections("train")
         if section not in trained:
             raise InputError(
-                f"{self.origin}: {key} does not matter to training alone, so validation could not choose it; a sweep "
-                f"chooses params of {' and '.join(trained)}"
+                f"{self.origin}: {key} is no param of training alone, so trials would differ in more than what they "
+                f"learn; a sweep chooses params of {' and '.join(trained)}"
             )
-        if key == SEED:
-            raise InputError(f"{self.origin}: {SEED} is no choice, since no seed is better; replicate shows its noise")
+        if key in UNJUDGED:
+            raise InputError(f"{self.origin}: {key} is not for validation to choose: {UNJUDGED[key]}; remove it")
         return owner
 
 
@@ -216,33 +163,3 @@ def _own_sections(stage: str) -> list[str]:
 
 def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _text(choice: Any) -> str:
-    return json.dumps(choice)
-
-
-def _described(wanted: Range | Choices) -> str:
-    if isinstance(wanted, Choices):
-        return ", ".join(map(_text, wanted.choices))
-    how = ", log" if wanted.log else f", step {wanted.step:.10g}" if wanted.step is not None else ""
-    return f"{wanted.low:.10g} to {wanted.high:.10g}{how}"
-
-
-def _fault(error: ValidationError) -> str:
-    """The first fault, in one line."""
-    fault = error.errors(include_url=False)[0]
-    where = [str(part) for part in fault["loc"] if part not in ("range", "choices")]
-    key = ".".join(where[1:] if where[:1] == ["params"] and len(where) > 1 else where)
-    if fault["type"] == "missing" and len(where) > 1:
-        return f"`{where[1]}` has neither low and high, perhaps with log or step, nor choices"
-    if fault["type"] == "extra_forbidden" and len(where) > 1:
-        return f"unknown key `{key}`; a param has low and high, perhaps with log or step, or choices"
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key `{key}`; the keys are {', '.join(SweepFile.model_fields)}"
-    if fault["type"] == "missing":
-        return f"`{key}` is missing"
-    if not where:
-        return "not a sweep; it has trials, objective, prune, and params with their ranges or choices"
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"`{key}`: {message[0].lower()}{message[1:]}"

@@ -49,7 +49,7 @@ def patiently(call: Callable[[], T], away: tuple[type[Exception], ...] = AWAY) -
         except away as error:
             reason = str(error) if isinstance(error, InputError) else f"{shown()}: does not answer ({reason_of(error)})"
             if time.monotonic() > until:
-                raise InputError(f"{reason}. Nothing is lost, and the same command goes on") from error
+                raise InputError(f"{reason}. Nothing is lost; run the same command to resume") from error
             if not announced:
                 say(f"sweep: {reason}. Trying again for {PATIENCE / 60:.0f} minutes")
             announced = True

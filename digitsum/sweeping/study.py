@@ -24,11 +24,12 @@ from digitsum.tracking.recording.outbox import Process
 from digitsum.tracking.results.checksums import digest
 
 BEAT = 30.0  # seconds between two signs of life of a worker
-SILENCE = 300.0  # seconds after which a worker on another machine counts as gone
+SILENCE = 900.0  # seconds after which a worker on another machine counts as gone; more than PATIENCE
 WARMUP = 25  # percent of its training before which no trial is pruned
 UNPRUNED = 4  # trials that are never pruned, for the others to be compared with
+CODE = "code or data"  # the name of their digest in the base of a study
 SWEEP = "sweep"  # an attribute of the study: what makes it this sweep
-WORKER, SEEN, FAULT = "worker", "seen", "fault"  # attributes of a trial
+WORKER, SEEN, FAULT, EPOCHS = "worker", "seen", "fault", "epochs"  # attributes of a trial
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -59,15 +60,22 @@ class Study:
             )
         except (ArgumentError, ImportError, SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
             reason = reason_of(error)
-            raise InputError(f"{shown()}: cannot be used ({reason}); {STORAGE} names another storage") from error
+            raise InputError(
+                f"{shown()}: cannot be used ({reason}); set {STORAGE} to a database that this machine reaches and has "
+                "the driver for"
+            ) from error
         there = patiently(lambda: self._study.user_attrs).get(SWEEP)
         if there is None:
             patiently(lambda: self._study.set_user_attr(SWEEP, self._sweep))
+            if (present := space.present()) is not None:  # what the others have to beat
+                patiently(lambda: self._study.enqueue_trial(present))
         elif there != self._sweep:
             key = next(key for key in [*self._sweep, *there] if there.get(key) != self._sweep.get(key))
+            was, now = (side.get(key, "not there") for side in (there, self._sweep))
+            how = "are not those of its commit" if key == CODE else f"was {was}, and now is {now}"
             raise InputError(
-                f"{space.origin}: {shown()} has another sweep {space.name}: {key} was {there.get(key, 'not there')}, "
-                f"and now is {self._sweep.get(key, 'not there')}; rename the file to begin a new one"
+                f"{space.origin}: {shown()} has another sweep {space.name}: {key} {how}; undo the change, or rename "
+                "the file to begin a new one"
             )
 
     @property
@@ -101,7 +109,7 @@ class Study:
             trial.sign()
             return trial
 
-    def add(self, values: Mapping[str, Value], curve: Mapping[int, float], pruned: bool) -> None:
+    def add(self, values: Mapping[str, Value], curve: Mapping[int, float], epochs: int, pruned: bool) -> None:
         """Add a trial that ended, unless it is there; the storage may be a new one."""
         if self.same_as(values) is None:
             trial = optuna.create_trial(
@@ -110,6 +118,7 @@ class Study:
                 params=self.space.proposed(values),
                 distributions=self.space.distributions,
                 intermediate_values=dict(curve),
+                user_attrs={EPOCHS: epochs},
             )
             patiently(lambda: self._study.add_trial(trial))
 
@@ -172,11 +181,6 @@ class Trial:
     def number(self) -> int:
         return int(self._asked.number)
 
-    @property
-    def percent(self) -> int:
-        """How much of its training is done, as far as was reported."""
-        return max(self._reported, default=0)
-
     def sign(self) -> None:
         """Let other machines know that this worker is alive, now and then."""
         if time.monotonic() > self._signed + BEAT:
@@ -198,11 +202,13 @@ class Trial:
             return bool(self._asked.should_prune())
         return False
 
-    def complete(self, curve: Mapping[int, float]) -> None:
+    def complete(self, curve: Mapping[int, float], epochs: int) -> None:
         self.report(curve)
+        patiently(lambda: self._asked.set_user_attr(EPOCHS, epochs))
         self._study.end(self.number, list(curve.values())[-1], TrialState.COMPLETE)
 
-    def prune(self) -> None:
+    def prune(self, epochs: int) -> None:
+        patiently(lambda: self._asked.set_user_attr(EPOCHS, epochs))
         self._study.end(self.number, None, TrialState.PRUNED)
 
     def fail(self, fault: str = "") -> None:

@@ -15,7 +15,7 @@ from digitsum.sweeping.curve import by_percent, live, recorded
 from digitsum.sweeping.outcome import write_outcome
 from digitsum.sweeping.space import Space, Value
 from digitsum.sweeping.storage import patiently
-from digitsum.sweeping.study import Study, Trial
+from digitsum.sweeping.study import CODE, Study, Trial
 from digitsum.tracking.results.checksums import digest
 from digitsum.tracking.results.dvc_files import flat
 from digitsum.tracking.results.occurrences import recipe_of_workspace
@@ -55,15 +55,21 @@ def sweep(contents: Contents, space: Space, hours: float | None) -> str:
             trial.fail(fault)
             old += 1
             if old == PROPOSALS:
-                say(f"sweep: of {PROPOSALS} proposals none is new and valid, so the sweep ends")
+                say(f"sweep: none of {PROPOSALS} proposals is new and valid; widen the ranges, or lower `trials`")
                 break
             continue
         if common(space) != base:
-            raise InputError(f"{space.origin}: {PARAMS}, code or data changed while the sweep ran; bring them back")
+            raise InputError(
+                f"{space.origin}: {PARAMS}, code or data changed while the sweep ran; undo the change and run the same "
+                "command to resume, or rename the file to begin another sweep"
+            )
         ended_well = patiently(partial(worker.run, trial), (StoreError,))
         old, failed = 0, 0 if ended_well else failed + 1
         if failed == IN_A_ROW:
-            raise InputError(f"{space.origin}: {failed} trials failed one after another; their messages are above")
+            raise InputError(
+                f"{space.origin}: {failed} trials failed one after another, and their messages are above; fix the "
+                "cause, then run the same command to resume"
+            )
     with opened() as store:
         return write_outcome(store, worker.row, worker.study, FOLDER / space.name)
 
@@ -72,7 +78,7 @@ def common(space: Space) -> dict[str, str]:
     """What all trials have in common: the params that are not chosen, and a digest of code, data and commands."""
     params = flat(space.given)
     fixed = {key: value for key, value in params.items() if key not in space.distributions}
-    return {**fixed, "code or data": recipe_of_workspace(nested(dict.fromkeys(params)))[:8]}
+    return {**fixed, CODE: recipe_of_workspace(nested(dict.fromkeys(params)))[:8]}
 
 
 class Worker:
@@ -89,7 +95,8 @@ class Worker:
             for row in trials_of(store, self.study.key):
                 values = values_of(row)
                 if values is not None and (epochs := recorded(store, row, self.space.sweep.objective)):
-                    self.study.add(values, by_percent(epochs, self._epochs(values)), PRUNED in row.tags)
+                    curve = by_percent(epochs, self._epochs(values))
+                    self.study.add(values, curve, len(epochs), PRUNED in row.tags)
 
     def fault(self, trial: Trial) -> str:
         """Why a trial cannot or need not run; empty if it is valid and new."""
@@ -106,6 +113,7 @@ class Worker:
 
         May be cut off anywhere and called again.
         """
+        count = self._epochs(trial.values)
         objective, recipe = self.space.sweep.objective, recipe_of_workspace(nested(trial.values))
         experiment = f"{self.space.name}-{digest([self.study.key, trial.values])[:8]}"
         chosen = ", ".join(f"{key} {value}" for key, value in trial.values.items())
@@ -117,34 +125,41 @@ class Worker:
                 rows = [row for row in store.runs({RECIPE: recipe}) if row.status == "FINISHED"]
                 return next((row for row in rows if row.params.get(SEED) == self.space.seed), None)
 
+        done = 0  # epochs
+
         def stop() -> bool:
+            nonlocal done
             trial.sign()
-            return trial.report(by_percent(live(experiment, objective), self._epochs(trial.values)))
+            epochs = live(experiment, objective)
+            if len(epochs) in (0, count):  # another stage runs
+                return False
+            done = len(epochs)
+            return trial.report(by_percent(epochs, count))
 
         try:
             row = row_of_experiment(experiment, trial.values, find, stop)
             with opened() as store:
                 epochs = recorded(store, row, objective)
                 if not epochs:
-                    raise FailedError(f"run {row.id}: has no {objective}, as if somebody had removed it")
+                    raise FailedError(f"run {row.id}: has no metric {objective}; delete the run in MLflow")
                 add_trial(store, self.row, self.study.key, row, trial.number, trial.values)
-                trial.complete(by_percent(epochs, self._epochs(trial.values)))
+                trial.complete(by_percent(epochs, count), len(epochs))
                 write_outcome(store, self.row, self.study)
         except StoppedError:
-            self._prune(trial, experiment)
+            self._prune(trial, experiment, done, count)
         except FailedError as error:
             say(f"sweep: trial {trial.number} failed: {error}")
-            trial.fail(str(error))
+            trial.fail()
             return False
         return True
 
-    def _prune(self, trial: Trial, experiment: str) -> None:
-        when = f"after {trial.percent}% of its training"
+    def _prune(self, trial: Trial, experiment: str, epochs: int, count: int) -> None:
+        when = f"after epoch {epochs} of {count}"
         sync(self.contents)
         with opened() as store:
             params = flat(merged(self.space.given, nested(trial.values)))
             add_pruned(store, self.row, self.study.key, trial.number, trial.values, params, experiment, when)
-            trial.prune()
+            trial.prune(epochs)
             write_outcome(store, self.row, self.study)
         say(f"sweep: trial {trial.number} pruned {when}, which DVC calls a failure of train")
 

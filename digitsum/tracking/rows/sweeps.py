@@ -37,6 +37,12 @@ def values_of(trial: Run) -> dict[str, Any] | None:
         return None
 
 
+def ran_in_sweep(row: Run) -> bool:
+    """Whether a sweep ran the row's experiment, unlike a trial that had its result before the sweep."""
+    name, _, _ = row.tags.get(SWEEP, "").partition(" ")
+    return bool(name) and row.tags.get(DVC_EXPERIMENT, "").startswith(f"{name}-")
+
+
 def add_trial(store: Store, sweep: str, key: str, row: Run, number: int, values: Mapping[str, Any]) -> None:
     """Let the row of a result be a trial as well."""
     store.log(row.id, [], {SWEEP: key, TRIAL: json.dumps({"number": number, "values": values})})
