@@ -400,7 +400,7 @@ def test_the_best_trial_is_judged_again_with_seeds_that_did_not_choose_it(made: 
     (command,) = (line for line in output.splitlines() if line.startswith("again"))
     words = command.split()
     row, word = words[words.index("replicate") + 1], words[words.index("--seeds")]
-    assert "seed 1: a sweep chose the recipe with it" in digitsum("replicate", row, word, "1,2", code=1)
+    assert "seed 1: a sweep tried these params with it" in digitsum("replicate", row, word, "1,2", code=1)
     printed = digitsum("replicate", row, word, "2")
     chosen = next(one for one in trial_rows() if one.info.run_id.startswith(row))
     assert f"chosen    for {chosen.data.metrics['val_accuracy']:.2%} of the validation sums, with seed 1" in printed

@@ -233,6 +233,8 @@ def _row_of_recipe(store: Store, what: str) -> Run:
     recipe = recipe_of_workspace(read_recipe(Path(what)))
     if rows := [row for row in store.runs({RECIPE: recipe}) if row.status == "FINISHED"]:
         return rows[-1]
+    if (own := in_workspace()) is not None and own.recipe == recipe:
+        return _row_of_result(store, Result(what, own.lock), what)
     raise InputError(
         f"{what}: no result of this recipe with code and other params as they are; python -m digitsum use {what}, then "
         "dvc repro"
