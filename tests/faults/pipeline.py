@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import chdir, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-from conftest import WARM, digests
+from conftest import WARM, digests, lay
 from shell import BIN
 from tracked import ON, rows, store
+
+from digitsum.tracking.results.leftovers import clear
 
 KINDS = ("group", "dvc", "stage", "term", "interrupt")
 FOLDERS = ("data/raw", "data/processed", "models", "reports")
@@ -70,6 +72,23 @@ def finish(*words: str, path: str) -> str:
     output = Path("log").read_bytes()[before:].decode(errors="replace")
     assert code == 0, f"{words} ended with {code}\n{output}"
     return output
+
+
+def killed(seed: int, most: float, *words: str, path: str) -> None:
+    """Run a command and kill it, with all that it started, after at most so many seconds."""
+    process = begin(*words, path=path)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(random.Random(seed).uniform(0.1, most))
+    kill(process, "group")
+
+
+def seconds_of(*words: str, path: str, copy: Path) -> float:
+    """How long a command takes, in a copy of the current folder."""
+    lay(Path(), copy)
+    with chdir(copy):
+        start = time.monotonic()
+        finish(*words, path=path)
+        return time.monotonic() - start
 
 
 def kill(process: subprocess.Popen[bytes], kind: str) -> None:
@@ -134,7 +153,10 @@ def require_whole(undisturbed: Undisturbed) -> None:
 
 
 def left_over() -> list[str]:
-    """Temporary files, locks of DVC, and what was set aside."""
+    """Temporary files, locks of DVC, and what was set aside, a day later: other tests run dvc beside this one."""
+    for file in Path(".dvc/cache").rglob("*.tmp"):
+        os.utime(file, (1, 1))
+    clear()
     found = [str(path) for path in Path().rglob("*.tmp*") if "/checkpoints/" not in str(path)]
     found += [str(path) for path in Path().rglob(".*.tmp.old")]
     found += [str(path) for path in Path(".digitsum/outbox").glob("aside-*")]
