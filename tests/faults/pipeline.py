@@ -105,31 +105,35 @@ def kill(process: subprocess.Popen[bytes], kind: str) -> None:
                 os.killpg(process.pid, signal.SIGINT)
                 time.sleep(0.3)
         else:
-            _kill_stage(process.pid)
+            while process.poll() is None and not _kill_stage(process.pid):  # between two stages
+                time.sleep(0.01)
     process.wait(SECONDS)
 
 
-def _kill_stage(dvc: int) -> None:
+def _kill_stage(dvc: int) -> bool:
+    """Whether there was one."""
     with suppress(psutil.NoSuchProcess):
         for child in psutil.Process(dvc).children(recursive=True):
             if any("stages." in word for word in child.cmdline()):
                 child.kill()
-                return
+                return True
+    return False
 
 
 def wait_until(is_true: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < end
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 def run_and_kill(seed: int, undisturbed: Undisturbed, folder: Path, cold: bool) -> str:
     """Run dvc, end it at a moment and in a way that the seed gives, and run it again at once."""
     rng = random.Random(seed)
-    kind, moment = rng.choice(KINDS), rng.uniform(0.1, 1.0) * undisturbed.seconds
+    kind, stages, moment = rng.choice(KINDS), rng.randrange(6), rng.uniform(0, undisturbed.seconds / 5)
     path = python(folder, cold)
     process = begin("dvc", "repro", path=path)
+    wait_until(lambda: Path("log").read_text().count("Running stage") >= stages or process.poll() is not None, SECONDS)
     with suppress(subprocess.TimeoutExpired):
         process.wait(moment)
     kill(process, kind)
