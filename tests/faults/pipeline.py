@@ -163,7 +163,7 @@ def left_over() -> list[str]:
     clear()
     found = [str(path) for path in Path().rglob("*.tmp*") if "/checkpoints/" not in str(path)]
     found += [str(path) for path in Path().rglob(".*.tmp.old")]
-    found += [str(path) for path in Path(".digitsum/outbox").glob("aside-*")]
+    found += [str(path) for path in Path(".digitsum/outbox").glob("*")]
     found += [str(path) for path in Path(".digitsum/checkpoints").glob("*")]
     rwlock = Path(".dvc/tmp/rwlock")
     if rwlock.exists() and any(json.loads(rwlock.read_text()).values()):
