@@ -34,6 +34,7 @@ def ask(address: str, executable: str, words: list[str]) -> None:
         given, path = [name, *words], os.path.dirname(executable)
     call = {"words": given, "path": path, "folder": os.getcwd(), "environment": dict(os.environ)}
     call |= {"client": os.getpid(), "executable": os.path.join(os.path.dirname(executable), "python")}
+    call["background"] = _signal.getsignal(_signal.SIGINT) == _signal.SIG_IGN
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.connect(address)
     files = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array("i", [0, 1, 2]))]

@@ -37,8 +37,7 @@ def mlflow_server(backend: str, artifacts: object, **environment: str) -> Iterat
 @contextmanager
 def frozen(address: str) -> Iterator[None]:
     """The server of an address accepts connections and answers none of them until the block ends."""
-    processes = [process for process in psutil.process_iter() if _listens(process, urlsplit(address).port)]
-    assert processes, address
+    processes = listeners(address)
     for process in processes:
         process.suspend()
     try:
@@ -46,6 +45,13 @@ def frozen(address: str) -> Iterator[None]:
     finally:
         for process in processes:
             process.resume()
+
+
+def listeners(address: str) -> list[psutil.Process]:
+    """The processes of the server that answers at an address."""
+    processes = [process for process in psutil.process_iter() if _listens(process, urlsplit(address).port)]
+    assert processes, address
+    return processes
 
 
 def _listens(process: psutil.Process, port: int | None) -> bool:

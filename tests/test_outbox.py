@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,8 @@ from tracked import a_result, write_parcel
 from digitsum.dependencies import neighbors
 from digitsum.errors import InputError
 from digitsum.formats import load_yaml
-from digitsum.locks import alone
-from digitsum.tracking.recording import sender
+from digitsum.locks import Lock, alone, locked
+from digitsum.tracking.recording import outbox, sender
 from digitsum.tracking.recording.outbox import Parcel, Process, parcels
 from digitsum.tracking.recording.tracker import OutboxTracker, tracked
 from digitsum.tracking.results import checksums, patches
@@ -164,6 +166,44 @@ def test_row_that_a_user_deleted_does_not_come_back(store: Store) -> None:
     store.client.restore_run(row.id)
     assert not add(store, result)
     assert [run.id for run in store.runs({"digitsum.result": result.key})] == [row.id]
+
+
+@pytest.mark.parametrize("events", [None, "", '{"kind": "sta'])
+def test_parcel_whose_process_died_as_it_began_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, events: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    unbegun, removed = outbox.outbox() / "1-a", outbox.outbox() / ".2-b"
+    for folder in (unbegun, removed):
+        folder.mkdir(parents=True)
+    if events is not None:
+        (unbegun / "events.jsonl").write_text(events)
+    with locked(unbegun / "alive"):
+        sender.Sender().send_all(parcels())
+        assert parcels() == [Parcel(unbegun)]
+    sender.Sender().send_all(parcels())
+    assert list(outbox.outbox().iterdir()) == []
+
+
+def test_parcel_that_is_taken_for_one_of_a_dead_process_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+
+    @contextmanager
+    def late(path: Path) -> Iterator[Lock]:
+        with locked(path) as lock:
+            if not taken:
+                taken.append(path)
+                shutil.rmtree(path.parent)
+            yield lock
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(outbox, "locked", late)
+    with Parcel.begin("sqlite:///mlflow.db", "train", {}) as parcel:
+        assert parcels() == [parcel]
+        assert parcel.alive
+        assert [event["kind"] for event in parcel.events()] == ["start"]
 
 
 def test_parcel_that_is_sent_goes_however_it_was_cut(

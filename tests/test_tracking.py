@@ -28,6 +28,7 @@ from digitsum.model.model_file import read_model
 from digitsum.model.prediction import predict
 from digitsum.tracking.reproduce import compare
 from digitsum.tracking.results.occurrences import remember, remembered
+from digitsum.tracking.rows.run import Run
 
 
 def assert_curves(row: Any, train: Any) -> None:
@@ -394,6 +395,19 @@ def test_model_in_mlflow(made: Path) -> None:
         served.predict(images.astype(np.float64))
     files = [path for path in Path("mlartifacts").rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth")]
     assert not files
+
+
+def test_model_that_was_deleted_in_mlflow_is_logged_again(made: Path) -> None:
+    sync()
+    client, experiment = store()
+    (first,) = client.search_logged_models([experiment])
+    client.delete_logged_model(first.model_id)
+    for _ in range(2):
+        sync()
+        (second,) = client.search_logged_models([experiment])
+        assert "accuracy" in {metric.key for metric in second.metrics}
+        (row,) = map(Run.read, rows())
+        assert row.models == (second.model_id, first.model_id)
 
 
 def test_server_of_their_own_with_postgresql_and_s3(

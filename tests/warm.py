@@ -141,6 +141,7 @@ def become(call: dict[str, Any], files: list[int]) -> None:
     os.environ.clear()
     os.environ.update(call["environment"])
     os.chdir(call["folder"])
+    signal.signal(signal.SIGINT, signal.SIG_IGN if call["background"] else signal.default_int_handler)
     sys.argv[:], sys.executable = call["words"], call["executable"]
     sys.path[:1] = [call["path"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     parents = psutil.Process.parents  # the client's are ours, as for a dvc above it

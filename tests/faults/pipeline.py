@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import chdir, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-from conftest import WARM, digests
+from conftest import WARM, digests, lay
 from shell import BIN
 from tracked import ON, rows, store
+
+from digitsum.tracking.results.leftovers import clear
 
 KINDS = ("group", "dvc", "stage", "term", "interrupt")
 FOLDERS = ("data/raw", "data/processed", "models", "reports")
@@ -72,6 +74,23 @@ def finish(*words: str, path: str) -> str:
     return output
 
 
+def killed(seed: int, most: float, *words: str, path: str) -> None:
+    """Run a command and kill it, with all that it started, after at most so many seconds."""
+    process = begin(*words, path=path)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(random.Random(seed).uniform(0.1, most))
+    kill(process, "group")
+
+
+def seconds_of(*words: str, path: str, copy: Path) -> float:
+    """How long a command takes, in a copy of the current folder."""
+    lay(Path(), copy)
+    with chdir(copy):
+        start = time.monotonic()
+        finish(*words, path=path)
+        return time.monotonic() - start
+
+
 def kill(process: subprocess.Popen[bytes], kind: str) -> None:
     """End a command in one of the ways in which commands are ended."""
     with suppress(ProcessLookupError):
@@ -86,31 +105,35 @@ def kill(process: subprocess.Popen[bytes], kind: str) -> None:
                 os.killpg(process.pid, signal.SIGINT)
                 time.sleep(0.3)
         else:
-            _kill_stage(process.pid)
+            while process.poll() is None and not _kill_stage(process.pid):  # between two stages
+                time.sleep(0.01)
     process.wait(SECONDS)
 
 
-def _kill_stage(dvc: int) -> None:
+def _kill_stage(dvc: int) -> bool:
+    """Whether there was one."""
     with suppress(psutil.NoSuchProcess):
         for child in psutil.Process(dvc).children(recursive=True):
             if any("stages." in word for word in child.cmdline()):
                 child.kill()
-                return
+                return True
+    return False
 
 
 def wait_until(is_true: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < end
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 def run_and_kill(seed: int, undisturbed: Undisturbed, folder: Path, cold: bool) -> str:
     """Run dvc, end it at a moment and in a way that the seed gives, and run it again at once."""
     rng = random.Random(seed)
-    kind, moment = rng.choice(KINDS), rng.uniform(0.1, 1.0) * undisturbed.seconds
+    kind, stages, moment = rng.choice(KINDS), rng.randrange(6), rng.uniform(0, undisturbed.seconds / 5)
     path = python(folder, cold)
     process = begin("dvc", "repro", path=path)
+    wait_until(lambda: Path("log").read_text().count("Running stage") >= stages or process.poll() is not None, SECONDS)
     with suppress(subprocess.TimeoutExpired):
         process.wait(moment)
     kill(process, kind)
@@ -134,10 +157,13 @@ def require_whole(undisturbed: Undisturbed) -> None:
 
 
 def left_over() -> list[str]:
-    """Temporary files, locks of DVC, and what was set aside."""
+    """Temporary files, locks of DVC, and what was set aside, a day later: other tests run dvc beside this one."""
+    for file in Path(".dvc/cache").rglob("*.tmp"):
+        os.utime(file, (1, 1))
+    clear()
     found = [str(path) for path in Path().rglob("*.tmp*") if "/checkpoints/" not in str(path)]
     found += [str(path) for path in Path().rglob(".*.tmp.old")]
-    found += [str(path) for path in Path(".digitsum/outbox").glob("aside-*")]
+    found += [str(path) for path in Path(".digitsum/outbox").glob("*")]
     found += [str(path) for path in Path(".digitsum/checkpoints").glob("*")]
     rwlock = Path(".dvc/tmp/rwlock")
     if rwlock.exists() and any(json.loads(rwlock.read_text()).values()):

@@ -26,7 +26,7 @@ def test_two_repro_at_once(undisturbed: Undisturbed, tmp_path_factory: pytest.Te
 def test_four_experiments_at_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = python(tmp_path_factory.mktemp("path"), cold=False)
     sizes = (11, 12, 13, 14)
-    words = ("dvc", "exp", "run", "--temp", "-S")
+    words = ("dvc", "--wait-for-lock", "exp", "run", "--temp", "-S")
     running: list[subprocess.Popen[bytes]] = [
         begin(*words, f"evaluate.batch_size={size}", "-n", f"size-{size}", path=path) for size in sizes
     ]

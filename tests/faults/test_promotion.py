@@ -1,6 +1,5 @@
 """Promotion by many at once, and killed on the way: the alias is always on a complete, verified model."""
 
-import random
 from contextlib import suppress
 from pathlib import Path
 from subprocess import TimeoutExpired
@@ -15,7 +14,7 @@ from digitsum.model.model_file import read_model
 from digitsum.tracking.rows.models import fetch
 from digitsum.tracking.rows.registry import Registry
 from digitsum.tracking.rows.store import opened
-from faults.pipeline import begin, kill, python
+from faults.pipeline import begin, finish, killed, python, seconds_of
 
 LOW = {"min_strips": 20, "max_calibration_error": 0.9, "min_macro_recall": 0.0, "min_tail_accuracy": 0.0}
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -50,10 +49,10 @@ def test_twenty_promote_at_once(two: list[str], tmp_path_factory: pytest.TempPat
     path = python(tmp_path_factory.mktemp("path"), cold=False)
     running = [begin("python", "-m", "digitsum", "promote", two[number % 2], path=path) for number in range(20)]
     client, _ = store()
-    while any(process.poll() is None for process in running):
+    while alive := [process for process in running if process.poll() is None]:
         require_complete(client, two)
         with suppress(TimeoutExpired):
-            next(process for process in running if process.poll() is None).wait(1)
+            alive[0].wait(1)
     assert {process.returncode for process in running} <= {0, 3}, Path("log").read_text()
     require_complete(client, two)
     assert aliases(client)["champion"] in (1, 2)
@@ -61,17 +60,15 @@ def test_twenty_promote_at_once(two: list[str], tmp_path_factory: pytest.TempPat
     assert len(versions) == len({version.source for version in versions})
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(10))
 def test_killed_promotion_is_whole_or_absent_and_can_be_repeated(
     seed: int, two: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = python(tmp_path_factory.mktemp("path"), cold=False)
     client, _ = store()
-    process = begin("python", "-m", "digitsum", "promote", two[0], path=path)
-    with suppress(TimeoutExpired):
-        process.wait(random.Random(seed).uniform(0.5, 12))
-    kill(process, "group")
+    words = ("python", "-m", "digitsum", "promote", two[0])
+    killed(seed, seconds_of(*words, path=path, copy=tmp_path_factory.mktemp("copy")), *words, path=path)
     require_complete(client, two)
-    begin("python", "-m", "digitsum", "promote", two[0], path=path).wait()
+    finish(*words, path=path)
     require_complete(client, two)
     assert aliases(client)["champion"] == 1

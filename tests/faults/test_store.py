@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from conftest import Opener
-from tracked import ON, digitsum, rows
+from servers import listeners
+from tracked import children, digitsum, rows
 
-from faults.pipeline import SECONDS, Undisturbed, begin, finish, python, require_whole
+from faults.pipeline import SECONDS, Undisturbed, begin, finish, python, require_whole, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -30,20 +31,19 @@ def test_locked_database(undisturbed: Undisturbed, tmp_path_factory: pytest.Temp
 def test_server_that_dies_while_stages_run(mlflow_server: Opener, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = python(tmp_path_factory.mktemp("path"), cold=False)
     database, artifacts = f"sqlite:///{Path('mlflow.db').resolve()}", Path("artifacts").resolve()
-    with pytest.MonkeyPatch.context() as here:
-        with mlflow_server(database, artifacts) as (uri, processes):
-            here.setenv("MLFLOW_TRACKING_URI", uri)
-            process = begin("dvc", "repro", "--force", path=path)
-            while "Running stage 'train'" not in Path("log").read_text():
-                assert process.poll() is None
-                time.sleep(0.1)
-            processes.send_signal(9)
-            assert process.wait(SECONDS) == 0
-        here.delenv("MLFLOW_TRACKING_URI")
-        waiting = [file.read_text().count("\n") for file in Path(".digitsum/outbox").glob("[0-9]*/events.jsonl")]
-        assert waiting, "nothing was kept"
-        for file in Path(".digitsum/outbox").glob("[0-9]*/events.jsonl"):
-            file.write_text(file.read_text().replace(uri, database))  # the server is back, under another address
-    digitsum("sync", **ON)
-    (row,) = rows()
-    assert row.info.status == "FINISHED"
+    with mlflow_server(database, artifacts) as uri, pytest.MonkeyPatch.context() as here:
+        here.setenv("MLFLOW_TRACKING_URI", uri)
+        process = begin("dvc", "repro", "--force", path=path)
+        wait_until(lambda: "Running stage 'train'" in Path("log").read_text(), SECONDS)
+        for server in listeners(uri):
+            server.kill()
+        assert process.wait(SECONDS) == 0
+    waiting = list(Path(".digitsum/outbox").glob("[0-9]*/events.jsonl"))
+    assert waiting, "nothing was kept"
+    with mlflow_server(database, artifacts) as other:  # the server is back, under another address
+        for file in waiting:
+            file.write_text(file.read_text().replace(uri, other))
+        digitsum("sync", MLFLOW_TRACKING_URI=other)
+        (row,) = rows(other)
+        assert row.info.status == "FINISHED"
+        assert not any("digitsum.restored" in run.data.tags for run in children(row, other).values())

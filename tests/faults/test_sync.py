@@ -6,31 +6,34 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
-from subprocess import TimeoutExpired
 
 import psutil
 import pytest
 from shell import call
 from tracked import rows
 
-from faults.pipeline import Undisturbed, begin, finish, kill, left_over, outcome, python, require_whole
+from faults.pipeline import (
+    Undisturbed,
+    begin,
+    finish,
+    killed,
+    left_over,
+    outcome,
+    python,
+    require_whole,
+    seconds_of,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-
-
-def killed(seed: int, most: float, *words: str, path: str) -> None:
-    process = begin(*words, path=path)
-    with suppress(TimeoutExpired):
-        process.wait(random.Random(seed).uniform(0.1, most))
-    kill(process, "group")
 
 
 @pytest.mark.usefixtures("made")
 @pytest.mark.parametrize("seed", range(10))
 def test_sync(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = python(tmp_path_factory.mktemp("path"), cold=False)
-    killed(seed, 8, "python", "-m", "digitsum", "sync", "--history", path=path)
-    finish("python", "-m", "digitsum", "sync", "--history", path=path)
+    words = ("python", "-m", "digitsum", "sync", "--history")
+    killed(seed, seconds_of(*words, path=path, copy=tmp_path_factory.mktemp("copy")), *words, path=path)
+    finish(*words, path=path)
     (row,) = rows()
     assert row.info.status == "FINISHED"
     assert left_over() == []

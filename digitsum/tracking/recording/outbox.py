@@ -97,13 +97,14 @@ class Parcel:
             InputError: if nothing there can be locked.
         """
         parcel = cls(outbox() / f"{time.time_ns()}-{uuid.uuid4().hex[:12]}")
-        (parcel.folder / "files").mkdir(parents=True)
         with ExitStack() as life:
             try:
-                life.enter_context(locked(parcel.folder / "alive"))
+                while not life.enter_context(locked(parcel.folder / "alive")).still_there():
+                    pass  # `remove_if_unbegun` was quicker
+                (parcel.folder / "files").mkdir()
                 above = driver()
                 parcel.add("start", store=store, name=name, tags=dict(tags), driver=above and asdict(above))
-            except (OSError, InputError):
+            except BaseException:
                 shutil.rmtree(parcel.folder, ignore_errors=True)
                 raise
             yield parcel
@@ -183,6 +184,12 @@ class Parcel:
         self.folder.rename(gone)
         shutil.rmtree(gone)
 
+    def remove_if_unbegun(self) -> None:
+        """Remove it if its process died before it had written the first event."""
+        with suppress(OSError, InputError), locked(self.folder / "alive", wait=False) as lock:
+            if lock.held and not self.events():
+                self.remove()
+
 
 def _whole(text: str) -> Iterator[dict[str, Any]]:
     """The events of whole lines; a full disk may have cut one off in the middle of the file.
@@ -239,6 +246,12 @@ def newly_aside() -> list[str]:
             found.append(f"{OUTBOX / reason.parent.name}: {reason.read_text()}")
             reason.rename(reason.with_name("reported"))
     return found
+
+
+def clear_removed() -> None:
+    """Remove what senders that died have left of parcels that they removed; no other may be at work."""
+    for gone in outbox().glob(".*"):
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def parcels() -> list[Parcel]:

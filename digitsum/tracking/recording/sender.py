@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from digitsum.errors import one_line
-from digitsum.tracking.recording.outbox import Parcel
+from digitsum.tracking.recording.outbox import Parcel, clear_removed
 from digitsum.tracking.results.data import Data
 from digitsum.tracking.rows.store import Metric, Store, is_refusal
 
@@ -44,11 +44,14 @@ class Sender:
     def send_all(self, waiting: list[Parcel]) -> dict[str, Exception]:
         """Send parcels, and return what went wrong by store. A store that fails gets no further parcels.
 
-        A parcel that no store would take is set aside.
+        A parcel that no store would take is set aside. What is left of other parcels is removed.
         """
         faults: dict[str, Exception] = {}
+        clear_removed()
         for parcel in waiting:
-            if (store := parcel.store) and store not in faults:
+            if (store := parcel.store) is None:
+                parcel.remove_if_unbegun()
+            elif store not in faults:
                 try:
                     self.send(parcel)
                 except Exception as error:  # MLflow, SQLAlchemy, S3 and the network have no common error

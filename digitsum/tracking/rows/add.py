@@ -9,7 +9,7 @@ from digitsum.tracking.results.data import Data
 from digitsum.tracking.results.dvc_files import Essence, flat
 from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.contents import Contents, curves, log_files
-from digitsum.tracking.rows.models import log_model
+from digitsum.tracking.rows.models import checksum_of_model, log_model
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import Store
 from digitsum.tracking.rows.tags import (
@@ -122,8 +122,9 @@ def _add_contents(store: Store, row: str, result: Occurrence, contents: Contents
     name, md5 = _judged_on(result)
     metrics = [Metric(key, float(value), time, 0, model, name, md5, row) for key, value in result.metrics.items()]
     store.client.log_batch(row, metrics=metrics)
-    if model is not None and model not in Run.read(run).models:
-        store.client.log_outputs(row, [LoggedModelOutput(model, 0)])
+    models = Run.read(run).models
+    if model is not None and model not in models:
+        store.client.log_outputs(row, [LoggedModelOutput(model, len(models))])
 
 
 def _own_runs(store: Store, result: Occurrence, row: str) -> dict[str, Run]:
@@ -202,7 +203,8 @@ def _occur(store: Store, row: Run, result: Occurrence, contents: Contents | None
     if all(again):  # computed once more, with the same outcome; in part, it may be the beginning of another result
         for other in chain(*again):
             _adopt(store, other, row.id, name_of(result) if better else row.name)
-    if contents and not row.models:  # the file was missing before, as after a clone without dvc pull
+    # the file was missing before, as after a clone without dvc pull, or the logged model was deleted
+    if contents and not (row.models and checksum_of_model(store, row.models[0])):
         _add_contents(store, row.id, result, contents)
 
 

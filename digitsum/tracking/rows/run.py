@@ -17,13 +17,14 @@ class Run:
     tags: Mapping[str, str]
     params: Mapping[str, str]
     metrics: Mapping[str, float]
-    models: tuple[str, ...]  # ids of logged models
+    models: tuple[str, ...]  # ids of logged models, newest first; a user may have deleted some
     artifacts: str  # address
 
     @classmethod
     def read(cls, run: Any) -> "Run":
         """From MLflow's own object."""
         info, data = run.info, run.data
+        models = sorted(run.outputs.model_outputs if run.outputs else [], key=lambda model: -model.step)
         return cls(
             info.run_id,
             printable(info.run_name or ""),
@@ -33,7 +34,7 @@ class Run:
             {name: printable(value) for name, value in data.tags.items()},
             {printable(name): printable(value) for name, value in data.params.items()},
             dict(data.metrics),
-            tuple(model.model_id for model in (run.outputs.model_outputs if run.outputs else [])),
+            tuple(model.model_id for model in models),
             printable(info.artifact_uri or ""),
         )
 
