@@ -32,7 +32,7 @@ quick: .venv/ready-dev ## run the tests that start no DVC, no server, no browser
 	@pytest -m quick
 
 # MOMENTS=20 kills fewer runs
-test-faults: .venv/ready-dev ## kill runs at 100 moments, fill disks, lock stores, damage caches; an hour on two cores
+test-faults: .venv/ready-dev ## kill runs at 100 moments, fill disks, lock stores, damage caches; half an hour on two cores
 	@pytest tests/faults
 
 # processors of three makers, with caches of other sizes; before version 10, qemu crashes in AVX2's gather
