@@ -5,6 +5,7 @@ import importlib
 import os
 import resource
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, chdir, contextmanager
@@ -84,6 +85,14 @@ def environment(monkeypatch: pytest.MonkeyPatch, quiet: dict[str, str]) -> None:
         monkeypatch.setenv(name, value)
     folders = [os.environ[WARM]] if WARM in os.environ else []
     monkeypatch.setenv("PATH", os.pathsep.join([*folders, str(BIN), os.environ["PATH"]]))
+
+
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Commands get SIGINT, also where pytest is a background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

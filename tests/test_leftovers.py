@@ -27,8 +27,10 @@ def _dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def running(*words: str) -> Iterator[int]:
     with subprocess.Popen(words) as process:
-        yield process.pid
-        process.kill()
+        try:
+            yield process.pid
+        finally:
+            process.kill()
 
 
 def ended() -> int:
@@ -48,7 +50,10 @@ def test_damaged_rwlock_is_cleared(text: str) -> None:
 @pytest.mark.usefixtures("_dvc")
 def test_entries_of_the_living_stay() -> None:
     """The entries of a dead process go, and so do those of another process with its number."""
-    with running(sys.executable, "-c", "'dvc'; input()") as living, running("sleep", "60") as reused:
+    with (
+        running(sys.executable, "-c", "'dvc'; import time; time.sleep(600)") as living,
+        running("sleep", "60") as reused,
+    ):
         own = {"pid": living, "cmd": "dvc repro"}
         dead = {"pid": ended(), "cmd": "dvc repro"}
         other = {"pid": reused, "cmd": "dvc repro"}
@@ -65,7 +70,7 @@ def test_half_written_files_of_the_cache_go_after_a_day_or_if_no_dvc_runs() -> N
     folder.mkdir(parents=True)
     for name in (".AAAAAAAAAAAAAAAAAAAAAA.tmp", "cdef", "notes.tmp"):
         (folder / name).touch()
-    with running(sys.executable, "-c", "input()", "dvc"):
+    with running(sys.executable, "-c", "import time; time.sleep(600)", "dvc"):
         clear()
         assert (folder / ".AAAAAAAAAAAAAAAAAAAAAA.tmp").exists()
         os.utime(folder / ".AAAAAAAAAAAAAAAAAAAAAA.tmp", (1, 1))

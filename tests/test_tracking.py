@@ -458,7 +458,8 @@ def test_trace_both_ways(made: Path) -> None:
     for words, beginning in (
         (["nothing"], "error: nothing: no such run, model or file; "),
         (["models:/digitsum@champion"], "error: models:/digitsum@champion: no such model; "),
-        (["params.yaml"], "error: params.yaml: no row has this file (MD5 "),
+        (["requirements.lock"], "error: requirements.lock: no row has this file (MD5 "),
+        (["dvc.yaml"], "error: dvc.yaml: not a recipe; "),
         (["--data", "0" * 32], f"error: {'0' * 32}: no result has data with this checksum; "),
         (["--data", "%"], "error: '%': not a checksum; "),
         (["it's"], "error: it's: no such run, model or file; "),

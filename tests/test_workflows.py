@@ -507,6 +507,7 @@ def test_paths_that_start_a_retraining_are_all_that_it_depends_on() -> None:
         "models",
         "recipes",
         "reports",
+        "sweeps",
         "tests",
     }
     assert {path for path in others if path.startswith((".dvc/", ".github/"))} <= {

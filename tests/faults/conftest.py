@@ -1,7 +1,5 @@
 import json
-import signal
 import time
-from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 
@@ -9,14 +7,6 @@ import pytest
 from conftest import Shared, lay
 
 from faults.pipeline import Undisturbed, finish, outcome, python
-
-
-@pytest.fixture(autouse=True)
-def _interruptible() -> Iterator[None]:
-    """Commands get SIGINT, also where pytest is a background job, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
