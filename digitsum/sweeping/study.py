@@ -26,7 +26,7 @@ from digitsum.tracking.results.checksums import digest
 BEAT = 30.0  # seconds between two signs of life of a worker
 SILENCE = 900.0  # seconds after which a worker on another machine counts as gone; more than PATIENCE
 WARMUP = 25  # percent of its training before which no trial is pruned
-UNPRUNED = 4  # trials that are never pruned, for the others to be compared with
+UNPRUNED = 4  # trials that must have completed before another one is pruned
 CODE = "code or data"  # the name of their digest in the base of a study
 SWEEP = "sweep"  # an attribute of the study: what makes it this sweep
 WORKER, SEEN, FAULT, EPOCHS = "worker", "seen", "fault", "epochs"  # attributes of a trial
