@@ -10,6 +10,7 @@ from digitsum import places
 from digitsum.editing import change_params
 from digitsum.errors import InputError, one_line
 from digitsum.formats import load_yaml
+from digitsum.params.loader import sections
 
 
 def read_recipe(path: Path) -> dict[Any, Any]:
@@ -26,6 +27,9 @@ def read_recipe(path: Path) -> dict[Any, Any]:
         raise InputError(f"{path}: not readable as YAML ({one_line(error)})") from error
     if not isinstance(values, dict) or not all(isinstance(section, dict) for section in values.values()):
         raise InputError(f"{path}: not a recipe; a recipe has sections of {places.PARAMS} with some of their keys")
+    for name in values:
+        if name not in sections():
+            raise InputError(f"{path}: unknown section `{name}`; the sections are {', '.join(sections())}")
     return values
 
 

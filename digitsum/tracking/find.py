@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from digitsum.errors import InputError
-from digitsum.params.loader import sections
 from digitsum.places import LOCK
 from digitsum.recipes import read_recipe
 from digitsum.tracking import NAMES
@@ -231,10 +230,7 @@ def _newest_with(store: Store, md5: str, what: str) -> Run:
 
 
 def _row_of_recipe(store: Store, what: str) -> Run:
-    values = read_recipe(Path(what))
-    if not values.keys() <= sections().keys():
-        raise InputError(f"{what}: not a recipe; a recipe has some of the sections {', '.join(sections())}")
-    recipe = recipe_of_workspace(values)
+    recipe = recipe_of_workspace(read_recipe(Path(what)))
     if rows := [row for row in store.runs({RECIPE: recipe}) if row.status == "FINISHED"]:
         return rows[-1]
     if (own := in_workspace()) is not None and own.recipe == recipe:
