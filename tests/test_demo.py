@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 from urllib.error import HTTPError
@@ -14,6 +14,7 @@ import torch
 import uvicorn
 from conftest import Opener
 from PIL import Image
+from playwright.sync_api import Page, Route
 from servers import free_port
 
 from digitsum.errors import InputError
@@ -107,6 +108,85 @@ def test_drawn_and_dropped_images_are_read(
         assert tab.locator("#dropped").is_hidden()
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert all(url.startswith((address, "blob:", "data:")) for url in asked)
+
+
+def test_an_answer_belongs_to_the_image_that_is_shown(address: str, page: Opener) -> None:
+    """However slow the browser encodes a drawing, and the server sends a test strip."""
+    strips = np.load("data/processed/test/strips.npy")
+    Image.fromarray(strips[0]).save("strip.png")
+
+    def draw(tab: Page) -> None:
+        box = tab.locator("#canvas").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 4
+        tab.mouse.move(x, y)
+        tab.mouse.down()
+        tab.mouse.move(x, y + box["height"] / 2, steps=5)
+        tab.mouse.up()
+
+    with page(800, 800) as tab:
+        tab.add_init_script(
+            """
+            const encode = HTMLCanvasElement.prototype.toBlob;
+            HTMLCanvasElement.prototype.toBlob = function (done, type) {
+              window.encoding = (window.encoding ?? 0) + 1;
+              encode.call(this, blob => setTimeout(() => {
+                done(blob);
+                window.encoded = (window.encoded ?? 0) + 1;
+              }, 1000), type);
+            };
+            """
+        )
+        tab.goto(address)
+        read = []
+        tab.on("requestfinished", lambda request: read.append(request.url) if "/read?" in request.url else None)
+
+        draw(tab)
+        tab.wait_for_function("window.encoding === 1")
+        tab.get_by_text("Undo").click()
+        tab.wait_for_function("window.encoded === 1")
+        _wait_until(tab, lambda: len(read) == 1)
+        tab.wait_for_timeout(100)
+        assert tab.locator("#answer").is_hidden(), "of a drawing that was taken back"
+
+        draw(tab)
+        tab.wait_for_function("window.encoding === 2")
+        tab.locator("#file").set_input_files("strip.png")
+        tab.locator("#answer").wait_for()
+        seen = tab.locator("#seen").get_attribute("src")
+        tab.wait_for_function("window.encoded === 2")
+        _wait_until(tab, lambda: len(read) == 3)
+        tab.wait_for_timeout(100)
+        assert tab.locator("#seen").get_attribute("src") == seen, "of the file, not of the drawing before it"
+
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        tab.route("**/read?*", hold)
+        tab.locator("#file").set_input_files("strip.png")
+        _wait_until(tab, lambda: bool(held))
+        assert tab.locator("#answer").is_hidden(), "of the image before it"
+        held.pop().continue_()
+        tab.locator("#answer").wait_for()
+        tab.unroute("**/read?*")
+
+        tab.route("**/example", hold)
+        tab.get_by_text("A test strip").click()
+        _wait_until(tab, lambda: bool(held))
+        draw(tab)
+        with tab.expect_response("**/example"):
+            held.pop().continue_()
+        tab.locator("#answer").wait_for()
+        assert tab.locator("#dropped").is_hidden(), "a strip that came late does not replace a drawing"
+
+
+def _wait_until(tab: Page, true: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if true():
+            return
+        tab.wait_for_timeout(20)  # events arrive meanwhile
+    raise AssertionError("10 s have passed")
 
 
 def test_several_files_each_get_an_answer(address: str, page: Opener) -> None:
