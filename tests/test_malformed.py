@@ -36,7 +36,8 @@ from digitsum.strips.sources.npy import from_npy
 from digitsum.tracking.recording.outbox import Parcel, newly_aside, parcels
 from digitsum.tracking.results.occurrences import from_lock
 
-SECONDS, MEGABYTES = 2.0, 500  # of processor time for each, and of memory over all
+SECONDS = 10.0  # of processor time for each; 2 on an idle machine, where what stays in a loop takes minutes
+MEGABYTES = 500  # over all
 
 
 def lay_out(folder: Path) -> None:

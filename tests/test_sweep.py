@@ -32,7 +32,7 @@ from digitsum.sweeping.storage import STORAGE, patiently
 from digitsum.sweeping.study import Study
 from digitsum.sweeping.sweep import Worker, common
 from digitsum.sweeping.sweep_file import Range
-from digitsum.tracking.rows.tags import PARENT, PRUNED, RESULT, SWEEP, SWEEP_ROW, TRIAL
+from digitsum.tracking.rows.tags import PARENT, PRUNED, RESTORED, RESULT, SWEEP, SWEEP_ROW, TRIAL
 
 RATES = {"train.learning_rate": {"low": 0.001, "high": 0.1, "log": True}, "train.dropout": {"choices": [0.0, 0.1]}}
 
@@ -414,6 +414,22 @@ def test_the_best_trial_is_judged_again_with_seeds_that_did_not_choose_it(made: 
 
 
 @pytest.mark.slow(30)
+def test_a_committed_result_that_never_ran_here_is_a_trial_once_it_has_its_curve(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("git", "clone", "-q", str(made), str(tmp_path / "clone"))
+    monkeypatch.chdir(tmp_path / "clone")
+    write(Path(), RATES, trials=1)
+    digitsum("sync")
+    assert "1 of 1 trials ended, 0 of them pruned" in digitsum("sweep", "sweeps/rates.yaml")
+    client, experiment = store()
+    (row,) = client.search_runs([experiment], f"tags.`{RESULT}` != ''")
+    assert json.loads(row.data.tags[TRIAL])["number"] == 0
+    assert [point.step for point in client.get_metric_history(row.info.run_id, "val_accuracy")] == [6, 12]
+    assert not any(RESTORED in child.data.tags for child in children(row).values())
+
+
+@pytest.mark.slow(30)
 def test_a_pruned_trial_is_a_row_that_says_so(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With ordinary processes: a warm stage is no child of its dvc."""
     for name, value in ON.items():
@@ -438,12 +454,13 @@ def test_a_pruned_trial_is_a_row_that_says_so(made: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.slow(60)
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("database")
 def test_two_workers_share_a_study_in_postgres(made: Path) -> None:
     change(made, "train", epochs=1)
     write(made, RATES, trials=6, prune=False)
     workers = [begin("sweep", "sweeps/rates.yaml") for _ in range(2)]
-    assert [worker.wait(240) for worker in workers] == [0, 0], Path("log").read_text()
+    assert [worker.wait(600) for worker in workers] == [0, 0], Path("log").read_text()
     study = optuna.load_study(study_name="rates", storage=os.environ[STORAGE])
     ended = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     assert len(ended) == 6

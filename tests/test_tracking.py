@@ -209,6 +209,8 @@ def test_results_of_other_commits_and_of_a_colleague(made: Path, tmp_path_factor
         figures = {metric.key: metric.value for metric in logged.metrics}
         assert figures == pytest.approx({name: row.data.metrics[name] for name in figures})
         assert len(client.get_metric_history(row.info.run_id, "accuracy")) == 1
+        assert [point.step for point in client.get_metric_history(row.info.run_id, "val_accuracy")] == [6, 12]
+        assert [point.step for point in client.get_metric_history(row.info.run_id, "train_loss")] == list(range(1, 13))
     assert "1 row added: " in sync("--history")
     assert sync("--history").startswith("mlflow: up to date\n")
     assert {row.data.params["evaluate.batch_size"] for row in rows()} == {"17", "250"}

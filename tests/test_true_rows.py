@@ -1,6 +1,7 @@
 """No row is of what was not used, and none is lost by where the project lies or by one bad run."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from digitsum.tracking.results.occurrences import remember, remembered
 from digitsum.tracking.results.result import Occurrence
 from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.settings import embedded_store, tracking_uri
-from digitsum.tracking.rows.store import Store, opened
+from digitsum.tracking.rows.store import Metric, Store, opened
+from digitsum.tracking.rows.tags import ARITHMETIC, MADE, PACKAGES, PARENT, PLATFORM, PYTHON, RESULT, STAGE
 
 
 @pytest.fixture
@@ -27,8 +29,8 @@ def store(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) ->
     return Store.at(tracking_uri())
 
 
-def ran(store: Store, result: Occurrence, stage: str, start: int) -> str:
-    run = store.begin(stage, {"digitsum.stage": stage, "digitsum.made": result.stage_key(stage)}, start)
+def ran(store: Store, result: Occurrence, stage: str, start: int, machine: Mapping[str, str] | None = None) -> str:
+    run = store.begin(stage, {STAGE: stage, MADE: result.stage_key(stage), **(machine or {})}, start)
     store.end(run, "FINISHED", start + 1000)
     return run
 
@@ -51,6 +53,38 @@ def test_run_of_a_dvc_that_was_killed_is_no_child_of_the_result_before(store: St
     found = store.run(late)
     assert found is not None
     assert found.tags["mlflow.parentRunId"] == row.id
+
+
+def test_row_of_a_commit_becomes_whole_once_its_stages_run_here(store: Store) -> None:
+    """Such as after `digitsum sync` and then `dvc repro` in a new clone."""
+    result = a_result("c" * 32)
+    add(store, result)
+    (row,) = store.runs({RESULT: result.key})
+    assert row.tags[ARITHMETIC] == "fastest"
+    machine = {ARITHMETIC: "portable", PYTHON: "3.11", PLATFORM: "Linux", PACKAGES: "a" * 32}
+    made = {}
+    for number, stage in enumerate(result.stages):
+        made[ran(store, result, stage, result.time + 60_000 * number, machine)] = stage
+    use = [Metric("system/cpu", 50.0 + step, result.time + 60_000 + step, step) for step in range(3)]
+    loss = [Metric("loss", 1 / step, result.time + 60_000 + step, step) for step in (1, 2, 3)]
+    store.log(next(iter(made)), [*loss, *use], {})
+
+    for _ in range(2):
+        add(store, result)
+        (row,) = store.runs({RESULT: result.key})
+        assert {run.id: run.tags[STAGE] for run in store.runs({PARENT: row.id})} == made
+        assert [point.step for point in store.history(row.id, "loss")] == [1, 2, 3]
+        assert len(store.history(row.id, "system/cpu")) == 3
+        assert {name: row.tags[name] for name in machine} == machine
+        assert row.end is not None
+        assert row.end >= max(run.end or 0 for run in store.runs({PARENT: row.id}))
+
+    again = [ran(store, result, stage, result.time + 600_000, machine) for stage in result.stages]
+    store.log(again[0], [point._replace(time=point.time + 600_000) for point in [*loss, *use]], {})
+    add(store, result)
+    assert {run.id for run in store.runs({PARENT: row.id})} == {*made, *again}
+    assert [point.step for point in store.history(row.id, "loss")] == [1, 2, 3], "the points of one run"
+    assert len(store.history(row.id, "system/cpu")) == 3
 
 
 def test_run_before_the_result_is_its_child(store: Store) -> None:

@@ -16,10 +16,12 @@ from digitsum.tracking.rows.settings import embedded_store
 from digitsum.tracking.rows.store import Store
 from digitsum.tracking.rows.tags import (
     ARITHMETIC,
+    COMPUTED_BY,
     ENVIRONMENT,
     PARENT,
     PATCH,
     REPRODUCED,
+    RESTORED,
     STAGE,
     checksums_of,
     code_of,
@@ -83,9 +85,9 @@ def _again(store: Store, row: Run) -> list[str]:
 
 def _stage(run: Run) -> str:
     stage = f"{run.tags[STAGE]:<12}"
-    if origin := run.tags.get("digitsum.computed_by"):
+    if origin := run.tags.get(COMPUTED_BY):
         return f"{stage}restored; computed by run {origin}, saved {run.tags['digitsum.saved_seconds']} s"
-    if run.tags.get("digitsum.restored"):
+    if run.tags.get(RESTORED):
         return f"{stage}restored; which run computed it is not known here"
     return f"{stage}{run.seconds:.1f} s, run {run.id}"
 

@@ -1,5 +1,6 @@
 """Add the row of a result: a parent run that identifies the result, with the stages as its children."""
 
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -8,12 +9,13 @@ from digitsum.tracking.results.checksums import checksum
 from digitsum.tracking.results.data import Data
 from digitsum.tracking.results.dvc_files import Essence, flat
 from digitsum.tracking.results.result import Occurrence
-from digitsum.tracking.rows.contents import Contents, curves, log_files
+from digitsum.tracking.rows.contents import Contents, curves, log_files, missing_curves
 from digitsum.tracking.rows.models import checksum_of_model, log_model
 from digitsum.tracking.rows.run import Run
 from digitsum.tracking.rows.store import Store
 from digitsum.tracking.rows.tags import (
     ARITHMETIC,
+    COMPUTED_BY,
     DIRTY,
     DVC_EXPERIMENT,
     ENVIRONMENT,
@@ -22,6 +24,7 @@ from digitsum.tracking.rows.tags import (
     OUTS,
     PARENT,
     PATCH,
+    RESTORED,
     RESULT,
     STAGE,
     child_name,
@@ -72,12 +75,9 @@ def _fill(store: Store, row: str, result: Occurrence, contents: Contents | None)
             _adopt(store, own[stage], row, name_of(result))
         else:
             _stand_in(store, row, result, stage, essence, runs.get(stage))
-    environment = {name: run.tags[name] for run in runs.values() for name in ENVIRONMENT if name in run.tags}
-    kinds = {run.tags.get(ARITHMETIC, "fastest") for run in runs.values()}
-    environment[ARITHMETIC] = "portable" if len(runs) == len(result.stages) and kinds == {"portable"} else "fastest"
     store.log_params(row, flat(result.params))
     tags = tags_of(result) | {NOTE: note(result, row, _since(store, row, result))}
-    store.log(row, curves(store, runs.values(), contents, result), environment | tags)
+    store.log(row, curves(store, runs.values(), contents, result), _environment(result, runs) | tags)
     store.log_text(row, result.lock, "dvc.lock")
     if result.patch:
         store.log_text(row, result.patch, PATCH)
@@ -86,6 +86,14 @@ def _fill(store: Store, row: str, result: Occurrence, contents: Contents | None)
     _add_contents(store, row, result, contents)
     ends = [run.end for run in runs.values() if run.tags.get(PARENT) == row and run.end]
     store.end(row, "FINISHED", max([result.time, *ends]))
+
+
+def _environment(result: Occurrence, runs: Mapping[str, Run]) -> dict[str, str]:
+    """The environment of the runs of the stages, as tags of the row."""
+    found = {name: run.tags[name] for run in runs.values() for name in ENVIRONMENT if name in run.tags}
+    kinds = {run.tags.get(ARITHMETIC, "fastest") for run in runs.values()}
+    is_portable = len(runs) == len(result.stages) and kinds == {"portable"}
+    return found | {ARITHMETIC: "portable" if is_portable else "fastest"}
 
 
 def _since(store: Store, row: str, result: Occurrence) -> tuple[str, list[str]] | None:
@@ -161,14 +169,14 @@ def _stand_in(
     there = store.runs({PARENT: row, STAGE: stage})
     if there and there[0].status == "FINISHED":
         return
-    tags = {PARENT: row, STAGE: stage, "digitsum.restored": "true"}
+    tags = {PARENT: row, STAGE: stage, RESTORED: "true"}
     words = "Skipped by DVC or taken from its cache. "
     if computed_by is None:
         words += "Which run computed it is not known here."
     else:
         link = f"[{computed_by.name} {computed_by.id[:8]}]({store.page(computed_by.id)})"
         words += f"Computed by {link}; saved {computed_by.seconds:,.0f} s."
-        tags |= {"digitsum.computed_by": computed_by.id, "digitsum.saved_seconds": f"{computed_by.seconds:.1f}"}
+        tags |= {COMPUTED_BY: computed_by.id, "digitsum.saved_seconds": f"{computed_by.seconds:.1f}"}
     if there:  # cut off before it was finished
         child = there[0].id
     else:
@@ -180,7 +188,7 @@ def _stand_in(
 def _adopt(store: Store, run: Run, row: str, name: str) -> None:
     """Make the run of a stage a child of a row, whose name it bears."""
     store.set_tag(run.id, PARENT, row)
-    store.rename(run.id, child_name(name, run.tags[STAGE], restored="digitsum.restored" in run.tags))
+    store.rename(run.id, child_name(name, run.tags[STAGE], restored=RESTORED in run.tags))
 
 
 def _occur(store: Store, row: Run, result: Occurrence, contents: Contents | None) -> None:
@@ -198,14 +206,28 @@ def _occur(store: Store, row: Run, result: Occurrence, contents: Contents | None
             store.rename(row.id, name_of(result))
             for child in store.runs({PARENT: row.id}):
                 _adopt(store, child, row.id, name_of(result))
-    runs = [store.runs({MADE: result.stage_key(stage), STAGE: stage}) for stage in result.stages]
-    again = [[run for run in one if PARENT not in run.tags] for one in runs]
-    if all(again):  # computed once more, with the same outcome; in part, it may be the beginning of another result
-        for other in chain(*again):
+    runs = {stage: store.runs({MADE: result.stage_key(stage), STAGE: stage}) for stage in result.stages}
+    again = {stage: [run for run in one if PARENT not in run.tags] for stage, one in runs.items()}
+    if all(again.values()):  # computed once more, with the same outcome; in part, it may begin another result
+        store.log(row.id, missing_curves(store, row.id, chain(*again.values()), contents, result), {})
+        if not any(name in row.tags for name in ENVIRONMENT):  # computed for the first time, as far as known here
+            _replace_stand_ins(store, row, result, {stage: one[0] for stage, one in again.items()})
+        for other in chain(*again.values()):
             _adopt(store, other, row.id, name_of(result) if better else row.name)
     # the file was missing before, as after a clone without dvc pull, or the logged model was deleted
     if contents and not (row.models and checksum_of_model(store, row.models[0])):
+        store.log(row.id, missing_curves(store, row.id, [], contents, result), {})
         _add_contents(store, row.id, result, contents)
+
+
+def _replace_stand_ins(store: Store, row: Run, result: Occurrence, runs: Mapping[str, Run]) -> None:
+    """Delete the children that stood for unknown runs, and give the row the environment of the runs."""
+    for child in store.runs({PARENT: row.id}):
+        if RESTORED in child.tags and COMPUTED_BY not in child.tags:
+            store.delete(child.id)
+    store.log(row.id, [], _environment(result, runs))
+    end = max(run.end or run.start for run in runs.values())
+    store.end(row.id, "FINISHED", max(row.end or row.start, end))
 
 
 def _users(result: Occurrence, path: str) -> str:

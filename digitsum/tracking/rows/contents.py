@@ -62,6 +62,20 @@ def curves(store: Store, runs: Iterable[Run], contents: Contents | None, result:
     return recorded + _in_sequence(use)
 
 
+def missing_curves(
+    store: Store, row: str, runs: Iterable[Run], contents: Contents | None, result: Occurrence
+) -> list[Metric]:
+    """The points that a row lacks, which may be older than the runs and the files that have them."""
+    points = curves(store, runs, contents, result)
+    there = {name: {point.step for point in store.history(row, name)} for name in {point.name for point in points}}
+    # the use of the machine is that of one computation
+    return [
+        point
+        for point in points
+        if not (there[point.name] if point.name.startswith(SYSTEM) else point.step in there[point.name])
+    ]
+
+
 def _in_sequence(use: list[Metric]) -> list[Metric]:
     """The use of the machine by one stage after the other: steps count the samples of all of them."""
     times = {time: step for step, time in enumerate(sorted({metric.time for metric in use}))}
