@@ -5,8 +5,10 @@ import pandas as pd
 from digitsum import stage
 from digitsum.analysis import predictions
 from digitsum.analysis.calibration import reliability_with_untempered, risk_by_coverage
-from digitsum.analysis.metrics import Evidence, by_slice, measure, scores, with_intervals
-from digitsum.analysis.slices import TOUCHING, slices
+from digitsum.analysis.evidence import Evidence
+from digitsum.analysis.metric_intervals import with_intervals
+from digitsum.analysis.metrics import measure, scores
+from digitsum.analysis.slices import TOUCHING, by_slice, slices
 from digitsum.errors import InputError
 from digitsum.files import sha256, whole_folder, write_json
 from digitsum.inputs import held

@@ -13,10 +13,11 @@ from digitsum.files import sha256, whole_file
 from digitsum.inputs import held
 from digitsum.model.checkpoint import Checkpoint
 from digitsum.model.devices import describe, prepare
+from digitsum.model.learning_curve import Epoch, Point
 from digitsum.model.model_file import write_model
 from digitsum.model.precision import is_faster_in_bfloat16
 from digitsum.model.processes import launch, process_group
-from digitsum.model.training import Epoch, Point, fit
+from digitsum.model.training import fit
 from digitsum.model.transfer import initial_model
 from digitsum.params.loader import read_params
 from digitsum.params.model import ModelParams

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from digitsum.model.architecture import SumModel
+from digitsum.model.learning_curve import Epoch
 from digitsum.model.prediction import predict
-from digitsum.model.training import Epoch, fit
+from digitsum.model.training import fit
 from digitsum.params.loader import Params
 from digitsum.params.model import ModelParams
 from digitsum.params.train import TrainParams

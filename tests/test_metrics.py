@@ -7,21 +7,12 @@ import pytest
 from sklearn import metrics as sk
 
 from digitsum.analysis.confusion import analyze
+from digitsum.analysis.evidence import Evidence
 from digitsum.analysis.intervals import wilson
-from digitsum.analysis.metrics import (
-    BOUND,
-    METRICS,
-    Evidence,
-    by_slice,
-    by_weights,
-    computed,
-    described,
-    intervals,
-    measure,
-    scores,
-    with_intervals,
-)
+from digitsum.analysis.metric_intervals import intervals, with_intervals
+from digitsum.analysis.metrics import BOUND, METRICS, by_weights, computed, described, measure, scores
 from digitsum.analysis.predictions import tabulate
+from digitsum.analysis.slices import by_slice
 from digitsum.model.temperature import temper
 
 SUMS = np.array([0, 1, 2, 2])

@@ -19,9 +19,11 @@ from tracked import a_result
 from digitsum.analysis import predictions
 from digitsum.analysis.calibration import reliability_with_untempered, risk_by_coverage
 from digitsum.analysis.confusion import analyze
-from digitsum.analysis.metrics import Evidence, by_slice, measure, scores, with_intervals
+from digitsum.analysis.evidence import Evidence
+from digitsum.analysis.metric_intervals import with_intervals
+from digitsum.analysis.metrics import measure, scores
 from digitsum.analysis.report import Evaluation, render_report
-from digitsum.analysis.slices import TOUCHING, slices
+from digitsum.analysis.slices import TOUCHING, by_slice, slices
 from digitsum.files import write_text
 from digitsum.tracking.rows.add import add
 from digitsum.tracking.rows.store import Metric, Store

@@ -19,8 +19,9 @@ from digitsum.model import checkpoint as checkpoint_module
 from digitsum.model.architecture import SumModel
 from digitsum.model.checkpoint import Checkpoint
 from digitsum.model.interruption import interruptible
+from digitsum.model.learning_curve import Epoch
 from digitsum.model.processes import ProcessGroup
-from digitsum.model.training import Epoch, Training, fit
+from digitsum.model.training import Training, fit
 from digitsum.params.model import ModelParams
 from digitsum.params.train import RecomposeParams, TrainParams
 from digitsum.strips.dataset import Description, Strips

@@ -9,13 +9,14 @@ import torch
 from samples import composed
 
 from digitsum.errors import InputError
-from digitsum.model import training as training_module
+from digitsum.model import learning_curve
 from digitsum.model.architecture import SumModel
+from digitsum.model.learning_curve import Epoch
 from digitsum.model.model_file import read_model, write_model
 from digitsum.model.optimizers import one_cycle
 from digitsum.model.prediction import predict
 from digitsum.model.processes import ProcessGroup
-from digitsum.model.training import Epoch, Training, fit
+from digitsum.model.training import Training, fit
 from digitsum.params.augment import AugmentParams
 from digitsum.params.model import ModelParams
 from digitsum.params.train import RecomposeParams, TrainParams
@@ -150,13 +151,14 @@ def test_training_curve_has_the_means_of_every_few_steps(
     batch_size: int,
     steps: list[int],
 ) -> None:
-    monkeypatch.setattr(training_module, "POINTS", 4)
+    monkeypatch.setattr(learning_curve, "POINTS", 4)
     recipe = recipe.model_copy(update={"epochs": epochs, "batch_size": batch_size})
     training = Training(SumModel(tiny_model_params, description), strips, recipe, ProcessGroup())
 
     def update(*_: object) -> None:
         """The loss of each strip is the number of the step, and half of the sums are right."""
-        training.totals += batch_size * torch.tensor([training.step + 1, 0.5, 1])
+        loss, hits = batch_size * torch.tensor([training.step + 1, 0.5])
+        training.totals.add(loss, hits, batch_size)
 
     monkeypatch.setattr(training, "run_update", update)
     while training.step < training.steps:

@@ -53,9 +53,9 @@ with process_group(torch.device("cpu")) as group:
             shared = group.from_main(state if group.is_main else {})
             training = begun(2 + group.rank, group)
             training.load_state_dict(shared)
-        before = training.totals.clone()
+        before = training.totals.now.clone()
         training.train_step()
-        loss, _, count = group.total(training.totals - before).tolist()
+        loss, _, count = group.total(training.totals.now - before).tolist()
         losses.append(loss / count)
         if training.at_epoch_end:
             training.end_epoch(strips)

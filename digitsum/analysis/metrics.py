@@ -7,74 +7,19 @@ comparison and the comment of a retraining loop over this table.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Integer, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from digitsum.analysis.calibration import calibration_error, calibration_influence, coverage, coverage_influence
-from digitsum.analysis.intervals import Figures, bootstrap
-from digitsum.analysis.sharing import Glyphs, design_effect, share_interval
-from digitsum.formats import read_table
+from digitsum.analysis.evidence import Evidence
+from digitsum.analysis.intervals import Figures
+from digitsum.analysis.sharing import design_effect, share_interval
 
 NOT_A_NUMBER = "\N{EN DASH}"
 BOUND = re.compile(r"_(low|high)$")  # ends the names of metrics that are an end of the interval of another
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a model predicted for n strips, and what is known about them.
-
-    `log_probability` is of each of s sums; `untempered` is the same without the model's `temperature`. `touching` marks
-    strips whose glyphs touch. True digits, read digits, their centers in pixels, and the numbers of the glyphs are None
-    where they are unknown.
-    """
-
-    sums: Integer[np.ndarray, " n"]
-    log_probability: Float[np.ndarray, "n s"]
-    untempered: Float[np.ndarray, "n s"]
-    temperature: float
-    touching: Bool[np.ndarray, " n"]
-    digits: Integer[np.ndarray, "n k"] | None = None
-    centres: Integer[np.ndarray, "n k"] | None = None
-    read: Integer[np.ndarray, "n k"] | None = None
-    read_centres: Integer[np.ndarray, "n k"] | None = None
-    glyphs: Glyphs = None
-
-    @cached_property
-    def probability(self) -> Float[np.ndarray, "n s"]:
-        probability: Float[np.ndarray, "n s"] = np.exp(self.log_probability.astype(np.float64))
-        return probability
-
-    @cached_property
-    def true_sum(self) -> Bool[np.ndarray, "n s"]:
-        """The sums, one-hot."""
-        one_hot: Bool[np.ndarray, "n s"] = np.arange(self.log_probability.shape[1]) == self.sums[:, None]
-        return one_hot
-
-    @cached_property
-    def error(self) -> Integer[np.ndarray, " n"]:
-        error: Integer[np.ndarray, " n"] = np.abs(self.log_probability.argmax(axis=1) - self.sums)
-        return error
-
-    @property
-    def correct(self) -> Bool[np.ndarray, " n"]:
-        correct: Bool[np.ndarray, " n"] = self.error == 0
-        return correct
-
-    @cached_property
-    def confidence(self) -> Float[np.ndarray, " n"]:
-        """The probability of the predicted sum."""
-        confidence: Float[np.ndarray, " n"] = np.exp(self.log_probability.max(axis=1).astype(np.float64))
-        return confidence
-
-    @property
-    def repeated(self) -> Bool[np.ndarray, " n"] | None:
-        """Which strips have a digit twice."""
-        return None if self.digits is None else (np.diff(np.sort(self.digits, axis=1), axis=1) == 0).any(axis=1)
 
 
 @dataclass(frozen=True)
@@ -307,65 +252,8 @@ def computed(evidence: Evidence) -> dict[str, float]:
     return {name: float(value[0]) for name, value in values.items()}
 
 
-def with_intervals(evidence: Evidence) -> pd.DataFrame:
-    """A row for each metric (`figure`): value, interval, and the value without the model's temperature.
-
-    Shares have Wilson intervals. The others have bootstrap intervals of independent strips, widened by the design
-    effect and cut at the ends of the metric's range.
-    """
-    biased = [name for name, metric in METRICS.items() if metric.biased]
-    table = bootstrap(by_weights(evidence), len(evidence.sums), biased)
-    ends = [_widened(evidence, *row) for row in table[["figure", "value", "low", "high"]].itertuples(index=False)]
-    table[["low", "high"]] = ends
-    untempered = computed(replace(evidence, log_probability=evidence.untempered))
-    return table.assign(untempered=[untempered[name] for name in table["figure"]])
-
-
-def _widened(evidence: Evidence, name: str, value: float, low: float, high: float) -> tuple[float, float]:
-    metric = METRICS[name]
-    one_by_one = metric.score or metric.influence
-    assert one_by_one is not None
-    scores = one_by_one(evidence)
-    if scores.dtype == bool:
-        return share_interval(scores, evidence.glyphs)
-    wider = np.sqrt(design_effect(scores, evidence.glyphs))
-    greatest = 1 if metric.form == "percent" else np.inf
-    return float(max(value - wider * (value - low), 0)), float(min(value + wider * (high - value), greatest))
-
-
 def measure(evidence: Evidence, figures: pd.DataFrame) -> dict[str, float]:
     """All metrics that are known, for metrics.json; `figures` are the ones with intervals."""
     values: dict[str, float | None] = dict(zip(figures["figure"], figures["value"], strict=True))
     values |= {name: metric.value(evidence) for name, metric in METRICS.items() if metric.value is not None}
     return {name: value for name in METRICS if (value := values.get(name)) is not None}
-
-
-def by_slice(slices: Mapping[str, Bool[np.ndarray, " n"]], table: pd.DataFrame, glyphs: Glyphs = None) -> pd.DataFrame:
-    """For each slice that is not empty: its strips, and their accuracy with its Wilson interval and MAE.
-
-    `table` holds the scores of all strips.
-    """
-    rows = []
-    for name, members in slices.items():
-        own = table[members]
-        if len(own):
-            low, high = share_interval(own["accuracy"].to_numpy(), None if glyphs is None else glyphs[members])
-            figures = {"accuracy": own["accuracy"].mean(), "low": low, "high": high, "mae": own["mae"].mean()}
-            rows.append({"slice": name, "strips": len(own)} | figures)
-    return pd.DataFrame(rows)
-
-
-def intervals(metrics: Mapping[str, float], figures: Path) -> dict[str, tuple[float, float]]:
-    """The interval of each metric that has one: its own ends in `metrics`, or else those in the file `figures`.
-
-    `figures` is the table that `with_intervals` made, as CSV; it may be missing.
-    """
-    found = {}
-    if figures.exists():
-        columns = ["figure", "low", "high"]
-        table = read_table(figures, columns, numeric=columns[1:])
-        found = {str(name): (float(low), float(high)) for name, low, high in table[columns].to_numpy()}
-    for name in metrics:
-        if f"{name}_low" in metrics:
-            found[name] = metrics[f"{name}_low"], metrics[f"{name}_high"]
-    return found

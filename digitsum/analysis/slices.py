@@ -1,6 +1,6 @@
 """Slices: subsets of the test strips that may be harder or easier than others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 from jaxtyping import Bool, Integer, UInt8
 
 from digitsum.analysis import predictions
+from digitsum.analysis.sharing import Glyphs, share_interval
 from digitsum.strips.ink import pieces
 
 AS_READ = ", as read"  # ends the names of slices by what the model read, since the truth is unknown
@@ -32,6 +33,21 @@ def slices(images: UInt8[np.ndarray, "n h w"], table: pd.DataFrame, digits: int)
     for name, members in [*_by_digits(known), *_by_gap(places)]:
         found[name + ending] = members
     return found
+
+
+def by_slice(slices: Mapping[str, Bool[np.ndarray, " n"]], table: pd.DataFrame, glyphs: Glyphs = None) -> pd.DataFrame:
+    """For each slice that is not empty: its strips, and their accuracy with its Wilson interval and MAE.
+
+    `table` holds the scores of all strips.
+    """
+    rows = []
+    for name, members in slices.items():
+        own = table[members]
+        if len(own):
+            low, high = share_interval(own["accuracy"].to_numpy(), None if glyphs is None else glyphs[members])
+            figures = {"accuracy": own["accuracy"].mean(), "low": low, "high": high, "mae": own["mae"].mean()}
+            rows.append({"slice": name, "strips": len(own)} | figures)
+    return pd.DataFrame(rows)
 
 
 def _by_digits(digits: Integer[np.ndarray, "n k"] | None) -> Iterator[Slice]:

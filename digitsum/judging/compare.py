@@ -17,7 +17,7 @@ from digitsum.analysis.comparison import (
 )
 from digitsum.analysis.comparison_page import Sides, render_comparison
 from digitsum.analysis.matrix import FEW
-from digitsum.analysis.metrics import intervals
+from digitsum.analysis.metric_intervals import intervals
 from digitsum.analysis.misread import compare_misread
 from digitsum.analysis.pages import in_words
 from digitsum.analysis.replicates import RecipeComparison

@@ -8,7 +8,8 @@ import pandas as pd
 
 from digitsum.analysis import predictions
 from digitsum.analysis.comparison import glyphs_of, rights
-from digitsum.analysis.metrics import BOUND, METRICS, intervals
+from digitsum.analysis.metric_intervals import intervals
+from digitsum.analysis.metrics import BOUND, METRICS
 from digitsum.analysis.replicates import RecipeComparison, compare_seeds, interval_over_seeds, spread_of
 from digitsum.errors import InputError
 from digitsum.places import EVALUATION, PREDICTIONS, TEST

@@ -4,14 +4,14 @@ import copy
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from digitsum.errors import InputError, one_line
@@ -19,6 +19,7 @@ from digitsum.model.architecture import SumModel
 from digitsum.model.checkpoint import Checkpoint, restore_rng_states, rng_states
 from digitsum.model.cuda_graph import GraphedStep
 from digitsum.model.interruption import interruptible
+from digitsum.model.learning_curve import Epoch, Totals
 from digitsum.model.optimizers import WeightAverage, one_cycle, optimizers, set_learning_rate
 from digitsum.model.prediction import predict
 from digitsum.model.processes import ProcessGroup
@@ -32,36 +33,6 @@ from digitsum.strips.dataset import Strips
 from digitsum.strips.ink import offset
 
 OFFSET_STRIPS = 2000  # training strips that the offset of columns is measured on
-POINTS = 200  # of the training curve, at least, where there are so many steps
-
-
-@dataclass(frozen=True)
-class Point:
-    """One point of the training curve: means over the steps since the point before, and the next learning rate."""
-
-    step: int
-    learning_rate: float
-    train_loss: float
-    train_accuracy: float
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of the learning curve.
-
-    Training figures are means over the epoch and over strips as the model saw them: warped, and some of them
-    recomposed, which are harder since they hold more digits. Validation figures are of the averaged model, without
-    shifts. The learning rate is the one at the end of the epoch, and `step` is the number of steps by then.
-    """
-
-    epoch: int
-    step: int
-    learning_rate: float
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    points: tuple[Point, ...]  # of the training curve within this epoch
 
 
 def fit(
@@ -153,15 +124,13 @@ class Training:
         self.training_model = group.data_parallel(TrainingModel(model, dropout, self.recomposed_digits))
         graphed = self.device.type == "cuda" and group.size == 1
         self.run_update = GraphedStep(self.update, self.step_rng) if graphed else self.update
-        self.totals = torch.zeros(3, device=self.device)  # losses, hits and strips of this epoch, in this process
-        self.stride = max(1, self.steps // POINTS)  # steps from one point of the training curve to the next
-        self.marks = torch.zeros(-(-self.epoch_steps // self.stride), 3, device=self.device)  # totals at the points
+        self.totals = Totals(self.steps, self.epoch_steps, self.device, group)
         self.curve: list[tuple[Epoch, float]] = []
         self._begin_epoch()
 
     def _begin_epoch(self) -> None:
         self.shuffled = torch.randperm(len(self.data), generator=self.shuffle_rng).to(self.device)
-        self.totals.zero_()
+        self.totals.begin_epoch()
         self._timer, self._timed_steps = time.monotonic(), 0
 
     @property
@@ -171,9 +140,9 @@ class Training:
     @property
     def learning_rates(self) -> tuple[float, float]:
         """For the next step: of the backbone's convolutions, and of all other weights."""
-        return self._learning_rates(self.step)
+        return self.learning_rates_at(self.step)
 
-    def _learning_rates(self, step: int) -> tuple[float, float]:
+    def learning_rates_at(self, step: int) -> tuple[float, float]:
         recipe = self.recipe
         share = one_cycle(step, self.steps, recipe.warmup, recipe.last_rate)
         return recipe.learning_rate * share, recipe.other_learning_rate * share
@@ -203,9 +172,7 @@ class Training:
         self.average.update(self.model, self.step)
         self.step += 1
         self._timed_steps += 1
-        done = (self.step - 1) % self.epoch_steps + 1
-        if done % self.stride == 0 or done == self.epoch_steps:
-            self.marks[(done - 1) // self.stride] = self.totals  # on the device, so that nothing waits for it
+        self.totals.mark((self.step - 1) % self.epoch_steps + 1)
 
     def update(self, rows: Int64[Tensor, " b"], cuttings: Cuttings | None) -> None:
         """Update the weights by one batch of training strips, and the totals of the epoch."""
@@ -228,7 +195,7 @@ class Training:
         hits = (log_probability.detach().argmax(1) == sums).sum()
         # after gradients that are not finite, neither are the weights, whatever the loss was
         finite = torch.where(norm.isfinite(), loss.detach(), math.nan)
-        self.totals += torch.stack([finite, hits, hits.new_full((), len(sums))])
+        self.totals.add(finite, hits, len(sums))
 
     def _cut(self) -> None:
         """Cut glyphs out of the training strips; if the model reads too little yet, keep those cut before."""
@@ -247,7 +214,7 @@ class Training:
         """
         self.require_finite()  # waits for the device, so that the time is that of the steps
         rate = self._timed_steps * self.recipe.batch_size / (time.monotonic() - self._timer)
-        train_loss, train_hits, count = self._totals_of_all().tolist()
+        train_loss, train_hits, count = self.totals.of_all().tolist()
         part = slice(self.group.rank, None, self.group.size)
         validation = validate(self.averaged, Strips(val.images[part], val.sums[part]))
         val_loss, val_hits = self.group.total(torch.tensor(validation)).tolist()
@@ -259,22 +226,11 @@ class Training:
             train_accuracy=train_hits / count,
             val_loss=val_loss / len(val),
             val_accuracy=val_hits / len(val),
-            points=self._points(),
+            points=self.totals.points(self.step, lambda step: self.learning_rates_at(step)[0]),
         )
         self.curve.append((row, rate))
         self._begin_epoch()
         return row, rate
-
-    def _points(self) -> tuple[Point, ...]:
-        """The training curve of the epoch that ended."""
-        marks = self.group.total(self.marks.clone()).double().cpu()
-        first = self.step - self.epoch_steps
-        steps = [first + min((number + 1) * self.stride, self.epoch_steps) for number in range(len(marks))]
-        each = marks.diff(dim=0, prepend=marks.new_zeros(1, 3)).tolist()
-        return tuple(
-            Point(step, self._learning_rates(step)[0], loss / count, hits / count)
-            for step, (loss, hits, count) in zip(steps, each, strict=True)
-        )
 
     def require_finite(self) -> None:
         """For all processes together, so that all of them raise or none.
@@ -282,18 +238,15 @@ class Training:
         Raises:
             InputError: if a loss of this epoch was not finite.
         """
-        loss = self._totals_of_all()[0].item()
+        loss = self.totals.of_all()[0].item()
         if not math.isfinite(loss):
             raise InputError(
                 f"training: the loss is {loss} by step {self.step:,} of {self.steps:,}, at a learning rate of "
                 f"{self.learning_rates[0]:.2g}; lower `train.learning_rate` or `train.other_learning_rate`"
             )
 
-    def _totals_of_all(self) -> Float[Tensor, "3"]:
-        return self.group.total(self.totals.clone())
-
     def summary(self) -> str:
-        loss, hits, strips = self.totals.tolist()
+        loss, hits, strips = self.totals.now.tolist()
         strips = max(strips, 1)
         epoch = (max(self.step, 1) - 1) // self.epoch_steps + 1
         return f"epoch {epoch}  loss {loss / strips:.3f}  accuracy {hits / strips:.1%}"
@@ -308,8 +261,7 @@ class Training:
             "step_rng": self.step_rng.get_state(),
             "step": self.step,
             "shuffled": self.shuffled,
-            "totals": self._totals_of_all(),
-            "marks": self.group.total(self.marks.clone()),
+            **self.totals.state_dict(),
             "cuttings": None if self.cuttings is None else dict(vars(self.cuttings)),
             "curve": [(asdict(row), rate) for row, rate in self.curve],
         }
@@ -338,15 +290,9 @@ class Training:
         self.shuffle_rng.set_state(state["shuffle_rng"])
         self.step_rng.set_state(state["step_rng"])
         self.step, self.shuffled = state["step"], state["shuffled"].to(self.device)
-        self.totals.copy_(state["totals"] * self.group.is_main)  # the totals of all processes count once
-        self.marks.copy_(state["marks"] * self.group.is_main)
+        self.totals.load_state_dict(state)
         self.cuttings = None if state["cuttings"] is None else Cuttings(**state["cuttings"]).to(self.device)
-        self.curve = [(_epoch(**row), rate) for row, rate in state["curve"]]
-
-
-def _epoch(points: Sequence[Mapping[str, Any]], **figures: Any) -> Epoch:
-    """A row of the learning curve from the values of its fields."""
-    return Epoch(points=tuple(Point(**point) for point in points), **figures)
+        self.curve = [(Epoch.from_dict(row), rate) for row, rate in state["curve"]]
 
 
 def validate(model: SumModel, strips: Strips) -> tuple[float, float]:

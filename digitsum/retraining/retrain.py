@@ -8,7 +8,7 @@ from pathlib import Path
 from digitsum.analysis import predictions
 from digitsum.analysis.comparison import compare_metrics
 from digitsum.analysis.matrix import confusion_matrix
-from digitsum.analysis.metrics import intervals
+from digitsum.analysis.metric_intervals import intervals
 from digitsum.errors import InputError
 from digitsum.files import write_text
 from digitsum.formats import load_yaml
