@@ -8,6 +8,8 @@ import webbrowser
 from contextlib import suppress
 from urllib.request import urlopen
 
+from tqdm import tqdm
+
 from digitsum.errors import InputError
 from digitsum.places import STATE, repository_root
 from digitsum.ports import require_free
@@ -79,8 +81,10 @@ def comparison(address: str, store: Store) -> str:
 
 def _answers(address: str, process: "subprocess.Popen[bytes]") -> bool:
     """Wait until the server answers, or has ended."""
-    while process.poll() is None:
-        with suppress(OSError), urlopen(address, timeout=5):
-            return True
-        time.sleep(0.2)
+    with tqdm(bar_format="{elapsed}", leave=False, disable=None) as bar:  # on a terminal
+        while process.poll() is None:
+            with suppress(OSError), urlopen(address, timeout=5):
+                return True
+            time.sleep(0.2)
+            bar.refresh()
     return False
