@@ -71,6 +71,7 @@ def test_repro_is_one_row_with_its_stages_and_a_second_one_adds_nothing(reposito
     runs = children(row)
     assert_curves(row, runs["train"])
     assert_contents(row)
+    assert next(iter(row.data.metrics)) == "accuracy", "MLflow's page of a comparison opens with the first one"
     assert {child.info.run_name for child in runs.values()} == {f"{row.info.run_name}: {name}" for name in runs}
     assert {name: run.info.status for name, run in runs.items()} == dict.fromkeys(
         ("ingest", "preprocess", "train", "evaluate", "confusion"), "FINISHED"

@@ -77,13 +77,15 @@ def _fill(store: Store, row: str, result: Occurrence, contents: Contents | None)
             _stand_in(store, row, result, stage, essence, runs.get(stage))
     store.log_params(row, flat(result.params))
     tags = tags_of(result) | {NOTE: note(result, row, _since(store, row, result))}
-    store.log(row, curves(store, runs.values(), contents, result), _environment(result, runs) | tags)
+    store.log(row, [], _environment(result, runs) | tags)
     store.log_text(row, result.lock, "dvc.lock")
     if result.patch:
         store.log_text(row, result.patch, PATCH)
     data = {path: md5 for path, md5 in result.outs.items() if path.startswith("data/")}
     store.log_data(row, [_data(path, md5, _users(result, path)) for path, md5 in data.items()])
     _add_contents(store, row, result, contents)
+    # after the metrics of the result, since MLflow's page of a comparison opens with the first metric of a row
+    store.log(row, curves(store, runs.values(), contents, result), {})
     ends = [run.end for run in runs.values() if run.tags.get(PARENT) == row and run.end]
     store.end(row, "FINISHED", max([result.time, *ends]))
 
