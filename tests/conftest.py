@@ -48,7 +48,7 @@ SLOW = {  # fixtures
     *("mlflow_server", "model_server", "s3_server", "postgres_and_s3", "page"),
 }
 FOREIGN = ("CI_", "GITHUB_", "DVC_", "MLFLOW_", "DIGITSUM_", "GIT_", "MAKE")  # settings of a runner, a user or make
-SECONDS = {"slow": 240, "quick": 60}  # that a test may take on a busy machine; PATIENCE=5 multiplies them
+SECONDS = {"slow": 480, "quick": 120}  # that a test may take on a busy machine; PATIENCE=5 multiplies them
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -48,7 +48,7 @@ class Candidate:
         if not row.models:
             raise InputError(
                 f"{row.id}: the row has no model, since {MODEL_FILE} was missing when it was written; run "
-                "dvc pull and then python -m digitsum sync"
+                "dvc pull or dvc repro, and then python -m digitsum sync"
             )
         self.model_id = row.models[0]
         self.result = result_of(store, row)
