@@ -6,7 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -15,10 +17,11 @@ from PIL import Image
 from shell import call
 from tracked import digitsum, rows, store, sync
 
+from digitsum.locks import alone
 from digitsum.model.architecture import SumModel
 from digitsum.model.model_file import write_model
 from digitsum.tracking.recording.outbox import outbox
-from digitsum.tracking.unchanged import RACY, state, unchanged
+from digitsum.tracking.unchanged import RACY, WATCHING, state, unchanged
 
 COMPILER = {"torch._dynamo", "torch._inductor", "sympy"}  # what torch.compile needs
 
@@ -110,6 +113,34 @@ def test_any_change_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     (outbox() / "1-a" / "events.jsonl").touch()
     time.sleep(settle)
     assert state() is None
+
+
+@pytest.mark.usefixtures("made")
+def test_what_the_watcher_of_the_last_run_still_writes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the next `make run` would look again, although nothing is new."""
+    monkeypatch.setenv("DIGITSUM_TRACKING", "on")
+    sync()
+    looks: list[str] = []
+
+    def look() -> list[str]:
+        looks.append("")
+        return []
+
+    with ExitStack() as watcher:
+        watcher.enter_context(alone(WATCHING))
+
+        def end() -> None:
+            os.utime("mlflow.db")
+            watcher.close()
+
+        timer = Timer(1.0, end)
+        timer.start()
+        unchanged(look)
+        timer.join()
+    done = len(looks)
+    time.sleep(2 * RACY / 1e9)
+    unchanged(look)
+    assert len(looks) == done
 
 
 @pytest.mark.usefixtures("made")

@@ -10,6 +10,7 @@ from pathlib import Path
 from digitsum.errors import InputError
 from digitsum.files import write_json
 from digitsum.formats import read_json
+from digitsum.locks import LOCKS, is_locked
 from digitsum.places import LOCK, PIPELINE, STATE, repository_root
 from digitsum.tracking.recording.outbox import ASIDE
 from digitsum.tracking.results.checksums import digest
@@ -19,6 +20,8 @@ from digitsum.tracking.rows.settings import embedded_store, tracking_uri
 REMEMBERED = STATE / "unchanged.json"
 WAITING = ("outbox", "results")  # folders of STATE, which hold what MLflow does not have yet
 FOLDERS = ("data", "models", "reports", "digitsum")
+WATCHING = "watching"  # the lock of the watcher that sends
+SECONDS_FOR_WATCHER = 5.0
 RACY = 50_000_000  # nanoseconds: a file as young as this may change again without a change of its times
 
 
@@ -29,6 +32,7 @@ def unchanged(look: Callable[[], list[str]]) -> list[str]:
         if before is not None and (kept := read_json(repository_root() / REMEMBERED)).get("state") == before:
             return list(kept["found"])
     shown = found = look()
+    _wait_for_watcher()
     time.sleep(2 * RACY / 1e9)
     if (after := state()) != before:  # look has brought MLflow up to date, or something else has changed
         before, found = after, look()
@@ -36,6 +40,14 @@ def unchanged(look: Callable[[], list[str]]) -> list[str]:
     if after is not None and after == before:
         write_json(repository_root() / REMEMBERED, {"state": after, "found": found})
     return shown
+
+
+def _wait_for_watcher() -> None:
+    """Wait for the watcher that the last run has started, for a while, since it writes to MLflow's database as well."""
+    lock, until = repository_root() / LOCKS / WATCHING, time.monotonic() + SECONDS_FOR_WATCHER
+    with suppress(FileNotFoundError):
+        while is_locked(lock) and time.monotonic() < until:
+            time.sleep(0.1)
 
 
 def state() -> str | None:

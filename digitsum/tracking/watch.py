@@ -13,6 +13,7 @@ from digitsum.tracking.results.occurrences import remember
 from digitsum.tracking.rows.contents import Contents
 from digitsum.tracking.rows.settings import tracking_uri
 from digitsum.tracking.sync import SENDING, sync
+from digitsum.tracking.unchanged import WATCHING
 
 SECONDS_BETWEEN_LOOKS = 0.3
 SECONDS_AFTER_FAILURE = 15.0
@@ -29,7 +30,7 @@ def watch(contents: Contents | None = None) -> None:
         with alone("next-watcher", wait=False) as next_in_line:
             if not next_in_line:
                 return
-            held.enter_context(alone("watching"))
+            held.enter_context(alone(WATCHING))
         drivers: set[Process] = set()
         Thread(target=_remember_results, args=(tracking_uri(),), daemon=True).start()
         sender, again, until = Sender(), 0.0, time.monotonic() + SECONDS_OF_TRYING
