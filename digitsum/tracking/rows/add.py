@@ -216,9 +216,10 @@ def _occur(store: Store, row: Run, result: Occurrence, contents: Contents | None
             _replace_stand_ins(store, row, result, {stage: one[0] for stage, one in again.items()})
         for other in chain(*again.values()):
             _adopt(store, other, row.id, name_of(result) if better else row.name)
-    # the file was missing before, as after a clone without dvc pull, or the logged model was deleted
-    if contents and not (row.models and checksum_of_model(store, row.models[0])):
+    # files were missing before, as after a clone without dvc pull, or the logged model was deleted
+    if contents and not row.metrics.keys() - result.metrics.keys():
         store.log(row.id, missing_curves(store, row.id, [], contents, result), {})
+    if contents and not (row.models and checksum_of_model(store, row.models[0])):
         _add_contents(store, row.id, result, contents)
 
 
